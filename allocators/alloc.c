@@ -5,12 +5,14 @@
 
 #include <string.h>
 
-#include "dlmalloc/dlmalloc.h"
+#include "designs.h" /* made by CMake: DESIGNS(X) is X(dlm_ops) ... */
 
-const struct alloc_ops *const alloc_all[] = {
-    &dlm_ops,
-    NULL,
-};
+#define DECLARE(ops) extern const struct alloc_ops ops;
+#define ENTER(ops)   &ops,
+
+DESIGNS(DECLARE)
+
+const struct alloc_ops *const alloc_all[] = {DESIGNS(ENTER) NULL};
 
 const struct alloc_ops *
 alloc_find(const char *name)

@@ -31,17 +31,17 @@ struct heap;
  * mapped_size = used_size + free_size + meta_size
  */
 struct alloc_stats {
-    size_t mapped_size;   /* got from the OS and not given back */
-    size_t mapped_peak;   /* the largest mapped_size so far */
-    size_t used_size;     /* usable bytes of blocks that callers hold */
-    size_t used_count;    /* blocks that callers hold */
-    size_t free_size;     /* free for reuse, caches included */
-    size_t free_count;    /* free chunks, regions or objects */
-    size_t cached_size;   /* of free_size: in per-thread or per-CPU caches */
-    size_t meta_size;     /* headers, maps, tables, padding */
-    size_t direct_size;   /* of mapped_size: blocks with mappings of their own */
-    size_t direct_count;  /* how many such blocks */
-    size_t purged_size;   /* of free_size: pages whose memory the OS has back */
+    size_t mapped_size;  /* got from the OS and not given back */
+    size_t mapped_peak;  /* the largest mapped_size so far */
+    size_t used_size;    /* usable bytes of blocks that callers hold */
+    size_t used_count;   /* blocks that callers hold */
+    size_t free_size;    /* free for reuse, caches included */
+    size_t free_count;   /* free chunks, regions or objects */
+    size_t cached_size;  /* of free_size: in per-thread or per-CPU caches */
+    size_t meta_size;    /* headers, maps, tables, padding */
+    size_t direct_size;  /* of mapped_size: blocks with mappings of their own */
+    size_t direct_count; /* how many such blocks */
+    size_t purged_size;  /* of free_size: pages whose memory the OS has back */
 };
 
 /* What one walk step shows: a piece of the heap, from low addresses to high
@@ -58,7 +58,8 @@ struct alloc_piece {
     enum alloc_piece_kind kind;
     const void *addr;
     size_t size;
-    const char *owner; /* which structure holds it: "top", "bin 12", "arena 3" */
+    const char
+        *owner; /* which structure holds it: "top", "bin 12", "arena 3" */
 };
 
 typedef void alloc_walk_fn(const struct alloc_piece *piece, void *arg);

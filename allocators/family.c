@@ -10,7 +10,8 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <unistd.h>
+
+#include "base/pages.h"
 
 bool
 family_product(size_t count, size_t size, size_t *product)
@@ -24,15 +25,9 @@ is_power_of_two(size_t value)
     return value != 0 && (value & (value - 1)) == 0;
 }
 
-static size_t
-os_page_size(void)
-{
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
-
 void *
-family_aligned_alloc(const struct alloc_ops *ops, struct heap *heap,
-    size_t align, size_t size)
+family_aligned_alloc(
+    const struct alloc_ops *ops, struct heap *heap, size_t align, size_t size)
 {
     if (!is_power_of_two(align)) {
         errno = EINVAL;
@@ -61,13 +56,13 @@ family_posix_memalign(const struct alloc_ops *ops, struct heap *heap,
 void *
 family_valloc(const struct alloc_ops *ops, struct heap *heap, size_t size)
 {
-    return ops->memalign(heap, os_page_size(), size);
+    return ops->memalign(heap, pages_os_size(), size);
 }
 
 void *
 family_pvalloc(const struct alloc_ops *ops, struct heap *heap, size_t size)
 {
-    size_t page_size = os_page_size();
+    size_t page_size = pages_os_size();
     size_t rounded;
     if (__builtin_add_overflow(size, page_size - 1, &rounded)) {
         errno = ENOMEM;
@@ -78,8 +73,8 @@ family_pvalloc(const struct alloc_ops *ops, struct heap *heap, size_t size)
 }
 
 void *
-family_reallocarray(const struct alloc_ops *ops, struct heap *heap,
-    void *block, size_t count, size_t size)
+family_reallocarray(const struct alloc_ops *ops, struct heap *heap, void *block,
+    size_t count, size_t size)
 {
     size_t product;
     if (!family_product(count, size, &product)) {

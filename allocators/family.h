@@ -24,8 +24,8 @@ bool family_product(size_t count, size_t size, size_t *product);
 
 /* NULL and EINVAL unless align is a power of two (glibc 2.38's rule; C17 lets
  * size be any, so no multiple of align is asked for). */
-void *family_aligned_alloc(const struct alloc_ops *ops, struct heap *heap,
-    size_t align, size_t size);
+void *family_aligned_alloc(
+    const struct alloc_ops *ops, struct heap *heap, size_t align, size_t size);
 /* EINVAL unless align is a power of two and a multiple of sizeof(void *). */
 int family_posix_memalign(const struct alloc_ops *ops, struct heap *heap,
     void **out, size_t align, size_t size);

@@ -41,6 +41,5 @@ _Noreturn void check_failed(const char *condition, const char *file, int line)
  * "malstrom-DESIGN: WHAT: 0xBLOCK" and aborts. what is a fixed phrase such as
  * "double free"; block may be NULL, and then ": 0x0" is printed all the same.
  */
-_Noreturn void check_misuse(
-    const char *design, const char *what, const void *block)
-    __attribute__((cold));
+_Noreturn void check_misuse(const char *design, const char *what,
+    const void *block) __attribute__((cold));

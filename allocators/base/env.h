@@ -5,9 +5,10 @@
  *
  * A list of NAME:VALUE pairs between commas. Sizes take k, m, g.
  *
- * Concurrency: call at start-up, one thread. Failure: a bad pair is reported
- * by one line on stderr ("malstrom-DESIGN: VARIABLE: what is wrong, and
- * where") and skipped. Set-user-ID programs get no options.
+ * Concurrency: call at start-up, one thread.
+ * Failure: a bad pair is skipped and reported by one line on stderr,
+ * "malstrom-DESIGN: VARIABLE: WHAT: "PAIR"". Set-user-ID programs get no
+ * options, nor does a call that precedes all constructors.
  */
 #pragma once
 
@@ -25,9 +26,9 @@ enum env_kind {
 struct env_option {
     const char *name;
     enum env_kind kind;
-    void *value;            /* where it goes, as kind says */
-    size_t *length;         /* ENV_TEXT only */
-    uint64_t min, max;      /* for ENV_SIZE and ENV_NUMBER (as int64_t) */
+    void *value;       /* where it goes, as kind says */
+    size_t *length;    /* ENV_TEXT only */
+    uint64_t min, max; /* for ENV_SIZE and ENV_NUMBER (as int64_t) */
 };
 
 /* Reads `variable` into the options; returns how many were set. */

@@ -14,8 +14,14 @@
  */
 #pragma once
 
+struct mtx;
+
 void fork_init(void);
 
 /* fn runs in the child after the locks are free, with one thread living: to
- * adopt or drop what dead threads held. At most 8. */
+ * adopt or drop what dead threads held. At most 8; the same fn counts once. */
 void fork_on_child(void (*fn)(void));
+
+/* mtx_init and mtx_fini: the lock is one of those that fork takes. */
+void fork_enter(struct mtx *mtx);
+void fork_leave(struct mtx *mtx);

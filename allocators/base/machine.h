@@ -35,14 +35,15 @@ struct machine {
 
     /* Sleeps while *word == expected; may wake at any time without cause.
      * timeout_ns 0 is for ever. */
-    void (*futex_wait)(uint32_t *word, uint32_t expected, uint64_t timeout_ns);
-    void (*futex_wake)(uint32_t *word, int count);
+    void (*futex_wait)(
+        _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+    void (*futex_wake)(_Atomic uint32_t *word, int count);
     void (*yield)(void); /* let another thread run */
 
-    uint64_t (*clock_ns)(void); /* monotonic */
-    unsigned (*cpu)(void);      /* the CPU the caller runs on; a hint */
+    uint64_t (*clock_ns)(void);  /* monotonic */
+    unsigned (*cpu)(void);       /* the CPU the caller runs on; a hint */
     unsigned (*cpu_count)(void); /* CPUs that this process may use */
-    uint64_t (*random)(void);   /* unpredictable bits, for cookies and keys */
+    uint64_t (*random)(void);    /* unpredictable bits, for cookies and keys */
 };
 
 extern struct machine machine;

@@ -7,8 +7,8 @@
  * sizes are never 0. Memory comes zeroed.
  *
  * Concurrency: any thread, any time; no lock is taken.
- * Failure: NULL or false when the OS refuses, with nothing changed. errno is
- * kept by every call.
+ * Failure: NULL or false when the OS refuses, with nothing changed but where a
+ * call says so. errno is kept by every call.
  * Design: mmap(2), madvise(2), mremap(2).
  */
 #pragma once
@@ -19,7 +19,7 @@
 
 #define PAGES_HUGE_SIZE ((size_t)2 << 20)
 
-size_t pages_os_size(void); /* usually 4096 */
+size_t pages_os_size(void);         /* usually 4096 */
 size_t pages_round_up(size_t size); /* to OS pages; 0 on overflow */
 
 /* Usable, zeroed memory whose address is a multiple of align (a power of two,
@@ -28,7 +28,8 @@ void *pages_map(size_t size, size_t align);
 /* The same range of addresses, inaccessible until pages_commit. */
 void *pages_reserve(size_t size, size_t align);
 bool pages_commit(void *addr, size_t size);
-/* Inaccessible again, memory given back. */
+/* Inaccessible again, memory given back. False: still accessible; the pages
+ * hold what they held, or zeroes. */
 bool pages_decommit(void *addr, size_t size);
 /* Gives addresses and memory back. False: the range is still mapped. */
 bool pages_unmap(void *addr, size_t size);

@@ -30,6 +30,7 @@ void print_signed(struct print *print, int64_t value);
 void print_hex(struct print *print, uint64_t value); /* with 0x */
 
 /* %s %u (unsigned) %d (int) %zu (size_t) %lu (uint64_t as unsigned long)
- * %x (unsigned long, with 0x) %p %c %%; nothing else. */
+ * %x (unsigned, with 0x) %lx (unsigned long, with 0x) %p %c %%; nothing else:
+ * no width, no flag. */
 void print_format(struct print *print, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

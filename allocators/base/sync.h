@@ -5,12 +5,13 @@
  *
  * A pure spinlock collapses when threads outnumber cores, so this lock spins
  * briefly, then parks on a futex. While the process has one thread it costs no
- * atomic instruction. Each lock has a rank (ranks.h). mtx_init enters it in the
+ * locked instruction. Each lock has a rank (ranks.h). mtx_init enters it in the
  * list that fork walks, mtx_fini takes it out.
  *
  * Concurrency: any thread. mtx_init and mtx_fini may run beside calls on other
- * locks. The thread that locks unlocks. A thread that is inside fork (an
- * atfork handler that allocates) passes through the locks that fork holds.
+ * locks, and with other locks held. The thread that locks unlocks. A thread
+ * that is inside fork (an atfork handler that allocates) passes through the
+ * locks that fork holds.
  * Failure: none. A wrong order or a foreign unlock aborts in debug builds.
  * Design: Drepper, "Futexes Are Tricky" (2011), mutex 2.
  */
@@ -18,17 +19,20 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/single_threaded.h>
 
 #include "base/ranks.h"
 
 #ifdef __clang__
-#    define CAPABILITY(name)  __attribute__((capability(name)))
-#    define REQUIRES(...)     __attribute__((requires_capability(__VA_ARGS__)))
-#    define ACQUIRES(...)     __attribute__((acquire_capability(__VA_ARGS__)))
-#    define RELEASES(...)     __attribute__((release_capability(__VA_ARGS__)))
-#    define TRY_ACQUIRES(...) __attribute__((try_acquire_capability(__VA_ARGS__)))
-#    define NO_LOCK_ANALYSIS  __attribute__((no_thread_safety_analysis))
+#    define CAPABILITY(name) __attribute__((capability(name)))
+#    define REQUIRES(...)    __attribute__((requires_capability(__VA_ARGS__)))
+#    define ACQUIRES(...)    __attribute__((acquire_capability(__VA_ARGS__)))
+#    define RELEASES(...)    __attribute__((release_capability(__VA_ARGS__)))
+#    define TRY_ACQUIRES(...)                                                  \
+        __attribute__((try_acquire_capability(__VA_ARGS__)))
+#    define NO_LOCK_ANALYSIS __attribute__((no_thread_safety_analysis))
 #else
 #    define CAPABILITY(name)
 #    define REQUIRES(...)
@@ -40,21 +44,141 @@
 
 #define CACHE_LINE 64
 
-struct CAPABILITY("mutex") mtx {
-    _Atomic uint32_t state; /* 0 free, 1 held, 2 held and waited for, 3 fork's */
-    enum mtx_rank rank;
-    struct mtx *next, *prev; /* [the fork list's lock] in order of rank */
+/* A TLS variable of base/ takes one load, and no call that may allocate. */
+#define TLS_INITIAL_EXEC __attribute__((tls_model("initial-exec")))
+
+enum mtx_state {
+    MTX_FREE,
+    MTX_HELD,
+    MTX_WAITED, /* held, and somebody may be parked */
+    MTX_FORKED  /* held by fork */
 };
 
+struct CAPABILITY("mutex") mtx {
+    _Atomic uint32_t state; /* enum mtx_state; the futex word */
+    enum mtx_rank rank;
+    struct mtx *next, *prev; /* [the fork list's lock] locks of this rank */
+};
+
+/* A lock of rank MTX_NONE may also be made by zeroing it. */
 void mtx_init(struct mtx *mtx, enum mtx_rank rank);
 void mtx_fini(struct mtx *mtx);
 
-void mtx_lock(struct mtx *mtx) ACQUIRES(*mtx);
-bool mtx_trylock(struct mtx *mtx) TRY_ACQUIRES(true, *mtx);
-void mtx_unlock(struct mtx *mtx) RELEASES(*mtx);
+static inline void mtx_lock(struct mtx *mtx) ACQUIRES(*mtx);
+static inline bool mtx_trylock(struct mtx *mtx) TRY_ACQUIRES(true, *mtx);
+static inline void mtx_unlock(struct mtx *mtx) RELEASES(*mtx);
 
 /* True when somebody holds it: for assertions, where the caller must. */
-bool mtx_held(struct mtx *mtx);
+static inline bool mtx_held(struct mtx *mtx);
 
 /* Tells the processor that this is a spin. */
-void sync_pause(void);
+static inline void sync_pause(void);
+
+/* For a runner whose threads the C library does not count: set before they
+ * start, it makes sync_alone() say no. */
+extern bool sync_crowded;
+
+/* True when no other thread can be running, so that a lock needs no locked
+ * instruction. It turns false when this thread makes another, be it between
+ * lock and unlock, and true again at most when the others are gone. */
+static inline bool
+sync_alone(void)
+{
+    return __libc_single_threaded != 0 && !sync_crowded;
+}
+
+/* True in the thread that is inside fork, while fork holds the locks. */
+extern _Thread_local bool sync_forking TLS_INITIAL_EXEC;
+
+/* What the inline calls below are made of; not for others. */
+void mtx_lock_slowly(struct mtx *mtx);
+bool mtx_trylock_slowly(struct mtx *mtx);
+void mtx_unlock_slowly(struct mtx *mtx);
+
+#ifdef MALSTROM_ASSERT
+#    include "base/witness.h"
+#    define MTX_WITNESS(call) (call)
+#else
+#    define MTX_WITNESS(call) ((void)0)
+#endif
+
+/* Free to held. The acquire pairs with the release in mtx_unlock. */
+static inline bool
+mtx_take(struct mtx *mtx)
+{
+    uint32_t seen = MTX_FREE;
+
+    if (!sync_alone()) {
+        return atomic_compare_exchange_strong_explicit(&mtx->state, &seen,
+            MTX_HELD, memory_order_acquire, memory_order_relaxed);
+    }
+    if (atomic_load_explicit(&mtx->state, memory_order_acquire) != MTX_FREE) {
+        return false;
+    }
+    atomic_store_explicit(&mtx->state, MTX_HELD, memory_order_relaxed);
+    return true;
+}
+
+/* Held and not waited for, to free. */
+static inline bool
+mtx_drop(struct mtx *mtx)
+{
+    uint32_t seen = MTX_HELD;
+
+    if (!sync_alone()) {
+        return atomic_compare_exchange_strong_explicit(&mtx->state, &seen,
+            MTX_FREE, memory_order_release, memory_order_relaxed);
+    }
+    if (atomic_load_explicit(&mtx->state, memory_order_relaxed) != MTX_HELD) {
+        return false;
+    }
+    atomic_store_explicit(&mtx->state, MTX_FREE, memory_order_release);
+    return true;
+}
+
+static inline void
+mtx_lock(struct mtx *mtx) NO_LOCK_ANALYSIS
+{
+    MTX_WITNESS(witness_lock(mtx));
+    if (__builtin_expect(!mtx_take(mtx), 0)) {
+        mtx_lock_slowly(mtx);
+    }
+}
+
+static inline bool
+mtx_trylock(struct mtx *mtx) NO_LOCK_ANALYSIS
+{
+    bool taken = mtx_take(mtx) || mtx_trylock_slowly(mtx);
+
+    if (taken) {
+        MTX_WITNESS(witness_trylock(mtx));
+    }
+    return taken;
+}
+
+static inline void
+mtx_unlock(struct mtx *mtx) NO_LOCK_ANALYSIS
+{
+    MTX_WITNESS(witness_unlock(mtx));
+    if (__builtin_expect(!mtx_drop(mtx), 0)) {
+        mtx_unlock_slowly(mtx);
+    }
+}
+
+static inline bool
+mtx_held(struct mtx *mtx)
+{
+    return atomic_load_explicit(&mtx->state, memory_order_relaxed) != MTX_FREE;
+}
+
+static inline void
+sync_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__) || defined(__arm__)
+    __asm__ __volatile__("yield");
+#else
+    atomic_signal_fence(memory_order_seq_cst);
+#endif
+}

@@ -5,33 +5,47 @@
  *
  * A thread id is small and dense: the lowest that no living thread has, from
  * 0, so that tables may be indexed by it. It is given at the first call and
- * freed after the thread's last exit hook.
+ * freed after the thread's exit hooks.
  *
- * Exit hooks run in the last round of pthread-key destructors, so that
- * destructors of others, which may free and even allocate, come first. A thread
- * that allocates after its hooks ran registers again and is called again if a
- * round is left; the design must otherwise serve it without a cache
- * (thread_exiting() says so).
+ * Exit hooks run in a pthread-key destructor, each pair once. Destructors of
+ * others, which may free and even allocate, run before and after it. A thread
+ * that registers again after its hooks ran is called again in the next round.
+ * With that second call thread_exiting() turns true: registering is refused
+ * from then on, and the design serves the thread without a cache.
  *
- * Concurrency: each call concerns the calling thread only. Hooks are entered
- * at start-up, before threads run, at most THREAD_HOOKS_MAX of them.
- * Failure: thread_on_exit returns false when no key can be had: then the
- * design serves that thread without a cache.
+ * Concurrency: each call concerns the calling thread only.
+ * Failure: thread_on_exit returns false when no key can be had, or too late,
+ * or with THREAD_HOOKS_MAX pairs: then the design serves that thread without a
+ * cache. thread_id() then is the last one, THREAD_ID_MAX - 1, which is shared.
  */
 #pragma once
 
 #include <stdbool.h>
+
+#include "base/sync.h"
 
 #define THREAD_ID_MAX    32768 /* ids are below; more threads share the last */
 #define THREAD_HOOKS_MAX 8
 
 typedef void thread_exit_fn(void *arg);
 
-unsigned thread_id(void);
+/* The caller's id plus one, or 0 when it has none yet. */
+extern _Thread_local unsigned thread_id_next TLS_INITIAL_EXEC;
+
+unsigned thread_id_take(void); /* for thread_id() */
+
+static inline unsigned
+thread_id(void)
+{
+    unsigned next = thread_id_next;
+
+    return __builtin_expect(next != 0, 1) ? next - 1 : thread_id_take();
+}
 
 /* Calls fn(arg) when the calling thread ends. A pair entered twice is called
- * once. Takes no memory from malloc. */
+ * once. Takes no memory from malloc as long as the process has few keys: the
+ * 33rd key on, glibc allocates a thread's second table with calloc, once. */
 bool thread_on_exit(thread_exit_fn *fn, void *arg);
 
-/* True once the calling thread's exit hooks have run for the last time. */
+/* True once the calling thread's exit hooks run for the last time. */
 bool thread_exiting(void);

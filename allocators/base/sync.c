@@ -1,0 +1,141 @@
+/*
+ * sync.c - the lock that blocks: the ways past its fast path (contract: sync.h)
+ *
+ * The word says free, held, held and waited for, or held by fork. Only an
+ * unlock that finds "waited for" calls the kernel, to wake one. Whoever has
+ * been parked takes the lock as "waited for", since others may still be parked;
+ * at worst one wake finds nobody.
+ *
+ * Spinning is worth while only as long as the holder runs. It ends at once when
+ * somebody is parked already, and never happens on one CPU. A queue lock (MCS)
+ * would be fair, but with more threads than cores it hands the lock to threads
+ * that do not run; here the thread that runs gets it.
+ *
+ * Fork sets a lock's word to "forked" when it takes it (fork.c). The thread
+ * that is inside fork sees that word and passes; others wait until it changes.
+ *
+ * Invariants:
+ *   I1  While a thread is parked on a lock, the word is "waited for" or
+ *       "forked", or one woken thread is on its way to set it so.
+ *   I2  "forked" is set and cleared by fork.c only.
+ */
+#include "base/sync.h"
+
+#include "base/fork.h"
+#include "base/machine.h"
+
+#define SPINS_MAX 100
+
+bool sync_crowded;
+_Thread_local bool sync_forking;
+
+void
+mtx_init(struct mtx *mtx, enum mtx_rank rank)
+{
+    atomic_init(&mtx->state, MTX_FREE);
+    mtx->rank = rank;
+    mtx->next = NULL;
+    mtx->prev = NULL;
+    if (rank != MTX_NONE) {
+        fork_enter(mtx);
+    }
+}
+
+void
+mtx_fini(struct mtx *mtx)
+{
+    if (mtx->rank != MTX_NONE) {
+        fork_leave(mtx);
+    }
+}
+
+/* True for the forking thread at a lock that fork holds. */
+static bool
+passes_through(struct mtx *mtx)
+{
+    return sync_forking && atomic_load_explicit(
+                               &mtx->state, memory_order_relaxed) == MTX_FORKED;
+}
+
+static unsigned
+spins_max(void)
+{
+    static _Atomic unsigned cpu_count;
+    unsigned count = atomic_load_explicit(&cpu_count, memory_order_relaxed);
+
+    if (count == 0) {
+        count = machine.cpu_count();
+        atomic_store_explicit(&cpu_count, count, memory_order_relaxed);
+    }
+    return count > 1 ? SPINS_MAX : 0;
+}
+
+static bool
+spin(struct mtx *mtx)
+{
+    for (unsigned i = spins_max(); i > 0; i--) {
+        uint32_t seen = atomic_load_explicit(&mtx->state, memory_order_relaxed);
+
+        if (seen == MTX_FREE && mtx_take(mtx)) {
+            return true;
+        }
+        if (seen == MTX_WAITED || seen == MTX_FORKED) {
+            return false;
+        }
+        sync_pause();
+    }
+    return false;
+}
+
+/* Waits until the word may have changed from what the parked must see. */
+static void
+park(struct mtx *mtx)
+{
+    uint32_t seen = MTX_HELD;
+
+    if (!atomic_compare_exchange_strong_explicit(&mtx->state, &seen, MTX_WAITED,
+            memory_order_relaxed, memory_order_relaxed)) {
+        if (seen == MTX_FREE) {
+            return;
+        }
+    } else {
+        seen = MTX_WAITED;
+    }
+    machine.futex_wait(&mtx->state, seen, 0);
+}
+
+void
+mtx_lock_slowly(struct mtx *mtx)
+{
+    if (passes_through(mtx) || spin(mtx)) {
+        return;
+    }
+    for (;;) {
+        uint32_t seen = MTX_FREE;
+
+        /* I1. The acquire pairs with the release in mtx_unlock. */
+        if (atomic_compare_exchange_strong_explicit(&mtx->state, &seen,
+                MTX_WAITED, memory_order_acquire, memory_order_relaxed)) {
+            return;
+        }
+        park(mtx);
+    }
+}
+
+bool
+mtx_trylock_slowly(struct mtx *mtx)
+{
+    return passes_through(mtx);
+}
+
+/* After the exchange the lock may be taken, freed and its memory gone: the
+ * wake then finds nobody, or wakes a stranger's waiter, who looks again. */
+void
+mtx_unlock_slowly(struct mtx *mtx)
+{
+    if (passes_through(mtx)) {
+        return;
+    }
+    atomic_exchange_explicit(&mtx->state, MTX_FREE, memory_order_release);
+    machine.futex_wake(&mtx->state, 1);
+}
