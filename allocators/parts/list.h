@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/check.h"
 
@@ -25,7 +26,7 @@ struct list {
 
 /* The element that holds this link. */
 #define LIST_OF(link, type, member)                                            \
-    ((type *)(void *)((char *)(link)-offsetof(type, member)))
+    ((type *)((uintptr_t)(link)-offsetof(type, member)))
 
 /* Every link of the list, first to last; the body must not change the list. */
 #define LIST_EACH(link, list)                                                  \

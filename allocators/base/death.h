@@ -1,0 +1,62 @@
+/*
+ * death.h - for tests: what must end in abort does, with that message
+ *
+ *     a test --> assert_dies(fn, arg, "the line") --> a forked child dies
+ *
+ * Include it after cmocka.h. The child's stderr is read through a pipe.
+ *
+ * Concurrency: one thread; the child has no other.
+ * Failure: the test fails when the child lives, dies otherwise or is silent.
+ */
+#pragma once
+
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The child: never returns. No core file, and no handler of the test's. */
+static inline void
+death_run(void (*fn)(void *arg), void *arg, int stderr_fd)
+{
+    struct rlimit no_core = {0, 0};
+
+    setrlimit(RLIMIT_CORE, &no_core);
+    signal(SIGABRT, SIG_DFL);
+    alarm(20);
+    dup2(stderr_fd, STDERR_FILENO);
+    fn(arg);
+    _exit(0);
+}
+
+/* Runs fn(arg) in a child, which must abort with `message` in its stderr. */
+static inline void
+assert_dies(void (*fn)(void *arg), void *arg, const char *message)
+{
+    char text[4096];
+    size_t size = 0;
+    ssize_t count;
+    int ends[2];
+    int status;
+
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        death_run(fn, arg, ends[1]);
+    }
+    close(ends[1]);
+    while (size < sizeof(text) - 1 &&
+           (count = read(ends[0], text + size, sizeof(text) - 1 - size)) > 0) {
+        size += (size_t)count;
+    }
+    text[size] = '\0';
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT ||
+        strstr(text, message) == NULL) {
+        fail_msg("status %#x; wanted abort and \"%s\", got \"%s\"",
+            (unsigned)status, message, text);
+    }
+}
