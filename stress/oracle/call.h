@@ -26,17 +26,17 @@
 /* One block that the program holds, or none: then addr is NULL. */
 struct block {
     char *addr;
-    size_t size;  /* as asked for; count * size where there is a count */
-    size_t align; /* as asked for; 0 where none was */
+    size_t size;     /* as asked for; count * size where there is a count */
+    size_t align;    /* as asked for; 0 where none was */
     uint8_t made_by; /* enum op_kind of the call that returned it */
 
     /* The oracle's own; others leave them alone. */
-    bool whole;         /* its pattern covers every byte */
-    uint16_t thread;    /* who made it, for the evidence */
-    uint32_t id;        /* fixed for each struct block; never 0 */
-    size_t usable;      /* how many bytes are claimed and patterned */
-    uint64_t seed;      /* keys the pattern */
-    uint64_t op_index;  /* the operation that made it */
+    bool whole;        /* its pattern covers every byte */
+    uint16_t thread;   /* who made it, for the evidence */
+    uint32_t id;       /* fixed for each struct block; never 0 */
+    size_t usable;     /* how many bytes are claimed and patterned */
+    uint64_t seed;     /* keys the pattern */
+    uint64_t op_index; /* the operation that made it */
 };
 
 struct call {
@@ -49,11 +49,11 @@ struct call {
     struct block *block;
 
     /* Set when the call is over. */
-    void *result;    /* pointer returned; posix_memalign: the pointer set */
-    int code;        /* posix_memalign's return value */
-    int error;       /* errno after the call; it was CALL_ERRNO before */
-    size_t value;    /* usable_size's return value */
-    char *old_addr;  /* the block before the call */
+    void *result;   /* pointer returned; posix_memalign: the pointer set */
+    int code;       /* posix_memalign's return value */
+    int error;      /* errno after the call; it was CALL_ERRNO before */
+    size_t value;   /* usable_size's return value */
+    char *old_addr; /* the block before the call */
     size_t old_size;
 };
 

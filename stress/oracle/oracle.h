@@ -27,7 +27,7 @@
 
 struct oracle_thread {
     _Alignas(64) uint64_t serial; /* keys the next pattern */
-    size_t live_size;   /* bytes asked for, minus bytes freed: may wrap */
+    size_t live_size; /* bytes asked for, minus bytes freed: may wrap */
     size_t live_count;
 };
 
@@ -50,7 +50,7 @@ struct oracle {
     struct oracle_thread *threads; /* PROGRAM_THREADS_MAX + 1 of them */
     _Atomic uint32_t taken;        /* 0, or a finding is written or there */
     _Atomic uint64_t muted_count;
-    struct finding *finding;       /* where it goes */
+    struct finding *finding; /* where it goes */
 };
 
 bool oracle_init(struct oracle *oracle, const struct oracle_options *options,

@@ -17,17 +17,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PATTERN_LINE   64   /* bytes of a sampled line */
-#define PATTERN_HEAD   1024 /* bytes at the front that a sparse pattern has */
 #define PATTERN_NOWHERE SIZE_MAX
 
-/* Writes the bytes [from, to) of a block at addr. */
-void pattern_fill(char *addr, size_t from, size_t to, uint64_t seed, bool whole);
+/* A block of `size` bytes at addr, and how it is patterned. */
+struct pattern {
+    char *addr;
+    size_t size;
+    uint64_t seed;
+    bool whole; /* every byte; else sparse */
+};
+
+/* Writes the pattern's bytes in [from, size), and its last ones in any case:
+ * [0, from) holds this pattern already, but may have ended elsewhere. */
+void pattern_fill(const struct pattern *pattern, size_t from);
 /* The offset of the first wrong byte in [0, to), or PATTERN_NOWHERE. */
-size_t pattern_verify(
-    const char *addr, size_t to, uint64_t seed, bool whole);
-/* The offset of the first byte of [0, to) that is not zero. */
-size_t pattern_nonzero(
-    const char *addr, size_t to, uint64_t seed, bool whole);
+size_t pattern_verify(const struct pattern *pattern, size_t to);
+/* The offset of the first byte in [0, to) that the pattern covers and that is
+ * not zero, or PATTERN_NOWHERE. */
+size_t pattern_nonzero(const struct pattern *pattern, size_t to);
 /* The byte that belongs at that offset. */
-uint8_t pattern_byte(size_t offset, uint64_t seed);
+uint8_t pattern_byte(const struct pattern *pattern, size_t offset);

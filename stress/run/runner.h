@@ -30,11 +30,11 @@
 struct progress {
     _Alignas(64) _Atomic uint64_t op_index; /* the operation it is in */
     _Atomic uint64_t call_count;            /* calls begun, ever */
-    _Atomic uint64_t work_size;             /* bytes the call may have to copy */
-    _Atomic uint32_t call_kind;             /* of the call it is in */
-    _Atomic uint32_t phase;                 /* enum progress_phase */
+    _Atomic uint64_t work_size; /* bytes the call may have to copy */
+    _Atomic uint32_t call_kind; /* of the call it is in */
+    _Atomic uint32_t phase;     /* enum progress_phase */
     _Atomic int32_t tid;
-    _Atomic int32_t fork_pid;               /* the child that it waits for */
+    _Atomic int32_t fork_pid; /* the child that it waits for */
 };
 
 enum progress_phase {

@@ -1,0 +1,52 @@
+/*
+ * verdict.c - the kinds of finding (contract: verdict.h)
+ */
+#include "oracle/verdict.h"
+
+#include <string.h>
+
+const struct verdict verdicts[VERDICT_KIND_COUNT] = {
+    [VERDICT_OVERLAP] = {"overlap", "two live blocks share bytes", true},
+    [VERDICT_ALIGNMENT] = {"alignment",
+        "a block is less aligned than asked for, or than its size needs",
+        false},
+    [VERDICT_CONTENT] = {"content",
+        "a block's bytes changed, or realloc lost some", true},
+    [VERDICT_ZEROING] = {"zeroing", "calloc returned bytes that are not zero",
+        false},
+    [VERDICT_SIZE] = {"size",
+        "usable_size is below the size asked for, changes, or counts bytes "
+        "that are not the block's",
+        false},
+    [VERDICT_ERRNO] = {"errno",
+        "errno or the returned code is not what the call documents", false},
+    [VERDICT_NULL] = {"null",
+        "a modest request is refused, memory being plenty", false},
+    [VERDICT_OVERFLOW] = {"overflow",
+        "a size that no object can have is accepted", false},
+    [VERDICT_CRASH] = {"crash", "the process died in a valid program", true},
+    [VERDICT_HANG] = {"hang", "a call uses the CPU and never returns", true},
+    [VERDICT_DEADLOCK] = {"deadlock", "all threads sleep and none can go on",
+        true},
+    [VERDICT_LEAK] = {"leak",
+        "all blocks are freed and the allocator still counts some", false},
+    [VERDICT_GROWTH] = {"growth",
+        "equal programs run again and again take ever more memory", false},
+    [VERDICT_HEAP_CHECK] = {"heap-check",
+        "the allocator's own check of its structures failed", true},
+    [VERDICT_MISUSE] = {"misuse",
+        "the allocator accuses a valid program of misuse and stops it", true},
+    [VERDICT_FORK] = {"fork", "a forked child hangs or breaks in the allocator",
+        true},
+};
+
+enum verdict_kind
+verdict_find(const char *name)
+{
+    int kind = 0;
+    while (
+        kind < VERDICT_KIND_COUNT && strcmp(verdicts[kind].name, name) != 0) {
+        kind++;
+    }
+    return (enum verdict_kind)kind;
+}
