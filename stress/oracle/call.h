@@ -17,27 +17,34 @@
  */
 #pragma once
 
+#include <assert.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "program/program.h"
 
-/* One block that the program holds, or none: then addr is NULL. */
+/*
+ * One block that the program holds, or none: then addr is NULL. The first
+ * fields are the runner's; the rest is the oracle's own. The notes may be read
+ * by other threads, for evidence, and are all that may.
+ */
 struct block {
     char *addr;
-    size_t size;     /* as asked for; count * size where there is a count */
-    size_t align;    /* as asked for; 0 where none was */
-    uint8_t made_by; /* enum op_kind of the call that returned it */
+    size_t size;        /* as asked for; count * size where there is a count */
+    uint32_t id;        /* fixed for each struct block: its index + 1 */
+    uint8_t made_by;    /* enum op_kind of the call that returned it */
+    uint8_t align_log2; /* of the alignment asked for, when made_by has one */
 
-    /* The oracle's own; others leave them alone. */
-    bool whole;        /* its pattern covers every byte */
-    uint16_t thread;   /* who made it, for the evidence */
-    uint32_t id;       /* fixed for each struct block; never 0 */
-    size_t usable;     /* how many bytes are claimed and patterned */
-    uint64_t seed;     /* keys the pattern */
-    uint64_t op_index; /* the operation that made it */
+    bool whole;    /* the pattern covers every byte */
+    size_t usable; /* how many bytes are claimed and patterned */
+    uint64_t seed; /* keys the pattern */
+    _Atomic uintptr_t note_addr;
+    _Atomic uint64_t note_size;
+    _Atomic uint64_t note_maker; /* thread << 48 | operation */
 };
+static_assert(sizeof(struct block) == 64, "one block, one cache line");
 
 struct call {
     enum op_kind kind;
@@ -64,8 +71,16 @@ struct call {
 #define CALL_POISON ((void *)0x5a5a5a5a5a50)
 
 struct observer {
+    /* A program starts; blocks[id - 1] are all that it will use. May be NULL,
+     * as may end. */
+    void (*begin)(struct observer *self, const struct block *blocks);
     bool (*before)(struct observer *self, struct call *call);
     bool (*after)(struct observer *self, struct call *call);
-    /* The program is over and all its blocks are freed; may be NULL. */
+    /* OP_FORK: called in the child with OBSERVER_IN_CHILD, and in the parent
+     * with the child's status, as waitpid has it. */
+    bool (*forked)(struct observer *self, struct call *call, int status);
+    /* The program is over and all its blocks are freed. */
     bool (*end)(struct observer *self);
 };
+
+#define OBSERVER_IN_CHILD (-1)

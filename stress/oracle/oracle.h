@@ -27,8 +27,8 @@
 
 struct oracle_thread {
     _Alignas(64) uint64_t serial; /* keys the next pattern */
-    size_t live_size; /* bytes asked for, minus bytes freed: may wrap */
-    size_t live_count;
+    /* Bytes it asked for minus bytes it freed: wraps, the sum does not. */
+    _Atomic size_t live_size;
 };
 
 struct oracle_options {
@@ -48,20 +48,19 @@ struct oracle {
     struct oracle_options options;
     struct claims claims;
     struct oracle_thread *threads; /* PROGRAM_THREADS_MAX + 1 of them */
-    _Atomic uint32_t taken;        /* 0, or a finding is written or there */
+    const struct block *blocks;    /* the run's; blocks[id - 1] */
+    struct finding_box *box;       /* where a finding goes */
     _Atomic uint64_t muted_count;
-    struct finding *finding; /* where it goes */
+    bool is_fork_child; /* what it finds is of kind fork */
 };
 
-bool oracle_init(struct oracle *oracle, const struct oracle_options *options,
-    struct finding *finding);
+bool oracle_init(struct oracle *oracle);
 void oracle_fini(struct oracle *oracle);
 
-/* Before each program: forgets the last finding. All blocks must be freed. */
-void oracle_begin(struct oracle *oracle, const struct oracle_options *options);
-
-/* True when a finding was made; then *oracle->finding holds it. */
-bool oracle_found(struct oracle *oracle);
-
-/* Sets the finding, unless there is one already; for other observers. */
-bool oracle_report(struct oracle *oracle, const struct finding *finding);
+/*
+ * Before each run: what to judge, and where a finding goes. The box is empty.
+ * The claims of a run that was stopped stay: the oracle is good for no further
+ * run then.
+ */
+void oracle_begin(struct oracle *oracle, const struct oracle_options *options,
+    struct finding_box *box);

@@ -50,3 +50,23 @@ verdict_find(const char *name)
     }
     return (enum verdict_kind)kind;
 }
+
+bool
+finding_put(struct finding_box *box, const struct finding *finding)
+{
+    uint32_t none = FINDING_NONE;
+    if (!atomic_compare_exchange_strong(&box->state, &none, FINDING_BEGUN)) {
+        return false;
+    }
+    box->finding = *finding;
+    /* Pairs with the acquire in finding_get: the text is there. */
+    atomic_store_explicit(&box->state, FINDING_THERE, memory_order_release);
+    return true;
+}
+
+const struct finding *
+finding_get(struct finding_box *box)
+{
+    uint32_t state = atomic_load_explicit(&box->state, memory_order_acquire);
+    return state == FINDING_THERE ? &box->finding : NULL;
+}

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,3 +59,20 @@ struct finding {
     char expected[FINDING_TEXT_MAX]; /* what the contract asks for */
     char seen[FINDING_TEXT_MAX];     /* what happened */
 };
+
+/* Where the first finding of a run goes. It may be shared between processes. */
+struct finding_box {
+    _Atomic uint32_t state; /* enum finding_state */
+    struct finding finding;
+};
+
+enum finding_state {
+    FINDING_NONE,
+    FINDING_BEGUN, /* somebody is writing it */
+    FINDING_THERE
+};
+
+/* Sets the finding; false when there is one already. */
+bool finding_put(struct finding_box *box, const struct finding *finding);
+/* The finding, or NULL. */
+const struct finding *finding_get(struct finding_box *box);
