@@ -11,10 +11,13 @@
 #pragma once
 
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define DEATH_TEXT_MAX 4096
 
 /* The child: never returns. No core file, and no handler of the test's. */
 static inline void
@@ -30,11 +33,10 @@ death_run(void (*fn)(void *arg), void *arg, int stderr_fd)
     _exit(0);
 }
 
-/* Runs fn(arg) in a child, which must abort with `message` in its stderr. */
-static inline void
-assert_dies(void (*fn)(void *arg), void *arg, const char *message)
+/* Runs fn(arg) in a child; its stderr into text, its status is returned. */
+static inline int
+death_capture(void (*fn)(void *arg), void *arg, char text[DEATH_TEXT_MAX])
 {
-    char text[4096];
     size_t size = 0;
     ssize_t count;
     int ends[2];
@@ -47,15 +49,29 @@ assert_dies(void (*fn)(void *arg), void *arg, const char *message)
         death_run(fn, arg, ends[1]);
     }
     close(ends[1]);
-    while (size < sizeof(text) - 1 &&
-           (count = read(ends[0], text + size, sizeof(text) - 1 - size)) > 0) {
+    while (size < DEATH_TEXT_MAX - 1 && (count = read(ends[0], text + size,
+                                             DEATH_TEXT_MAX - 1 - size)) > 0) {
         size += (size_t)count;
     }
     text[size] = '\0';
     close(ends[0]);
     assert_int_equal(waitpid(child, &status, 0), child);
-    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT ||
-        strstr(text, message) == NULL) {
+    return status;
+}
+
+/* Runs fn(arg) in a child, which must abort with `message` in its stderr; a
+ * message that ends in a newline must be all of it. */
+static inline void
+assert_dies(void (*fn)(void *arg), void *arg, const char *message)
+{
+    char text[DEATH_TEXT_MAX];
+    int status = death_capture(fn, arg, text);
+    size_t size = strlen(message);
+    bool is_whole = size > 0 && message[size - 1] == '\n';
+    bool is_said =
+        is_whole ? strcmp(text, message) == 0 : strstr(text, message) != NULL;
+
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || !is_said) {
         fail_msg("status %#x; wanted abort and \"%s\", got \"%s\"",
             (unsigned)status, message, text);
     }

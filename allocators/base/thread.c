@@ -4,13 +4,13 @@
  * Ids are bits of one table, taken and freed by atomic operations: no lock, so
  * nothing to mend after fork but the bits of threads that the child lacks.
  *
- * A key destructor can set its key again to be called in the next round, of
- * which there are at least four. Waiting for the last round looks tempting: all
- * others would come first. But nobody can tell which round it is: a thread may
- * come to us first from a destructor in round three, and its hooks would never
- * run. So hooks run at every call, and the key is set again once. Who allocates
- * in between gets a cache again, and its hooks run in the next round; who
- * allocates even later goes without.
+ * Hooks run at the first call of our key's destructor. A destructor can set its
+ * key again, to be called in the next of at least four rounds, and to wait so
+ * for the last round looks tempting: all others would come first. But nobody
+ * can tell which round it is. A thread may come to us first from a destructor
+ * of round three, and its hooks would be waiting still when the rounds end. So
+ * what comes after the first call is served without a cache: slower, never lost.
+ * Only a thread whose first use of all is in the last round is out of reach.
  *
  * Setting a key may allocate, and so come back here. `armed` is therefore set
  * first: the inner call sees it and goes on.
@@ -32,7 +32,6 @@
 
 #define ID_SHARED (THREAD_ID_MAX - 1)
 #define WORD_BITS 64
-#define ENDS_MAX  2 /* calls of the destructor that may run hooks */
 
 struct hook {
     thread_exit_fn *fn;
@@ -43,8 +42,8 @@ struct hook {
 struct self {
     struct hook hooks[THREAD_HOOKS_MAX];
     unsigned hook_count;
-    unsigned end_count; /* how often the destructor was called */
-    bool armed;         /* the key is set */
+    bool armed;   /* the key is set */
+    bool exiting; /* the hooks run or have run */
 };
 
 static _Atomic uint64_t ids[THREAD_ID_MAX / WORD_BITS];
@@ -59,7 +58,7 @@ _Thread_local unsigned thread_id_next;
 bool
 thread_exiting(void)
 {
-    return self.end_count >= ENDS_MAX;
+    return self.exiting;
 }
 
 /* The lowest free id. The acquire pairs with the release in free_id: what the
@@ -111,34 +110,18 @@ arm(void)
     return self.armed;
 }
 
-/* Hooks that a hook registers wait for the next call. */
-static void
-run_hooks(void)
-{
-    struct hook hooks[THREAD_HOOKS_MAX];
-    unsigned count = self.hook_count;
-
-    for (unsigned i = 0; i < count; i++) {
-        hooks[i] = self.hooks[i];
-    }
-    self.hook_count = 0;
-    while (count > 0) {
-        count--;
-        hooks[count].fn(hooks[count].arg);
-    }
-}
-
+/* Newest first. A hook registers no other: exiting is set. */
 static void
 end_thread(void *unused)
 {
     (void)unused;
-    self.armed = false;
-    self.end_count++;
-    run_hooks();
-    free_id();
-    if (!thread_exiting()) {
-        arm();
+    self.exiting = true;
+    while (self.hook_count > 0) {
+        struct hook hook = self.hooks[--self.hook_count];
+
+        hook.fn(hook.arg);
     }
+    free_id();
 }
 
 static void
@@ -174,7 +157,7 @@ unsigned
 thread_id_take(void)
 {
     pthread_once(&key_once, make_key);
-    bool own = !thread_exiting() && arm();
+    bool own = !self.exiting && arm();
 
     if (!own) {
         free_id(); /* one that was taken inside arm() */
@@ -189,7 +172,7 @@ bool
 thread_on_exit(thread_exit_fn *fn, void *arg)
 {
     pthread_once(&key_once, make_key);
-    if (thread_exiting() || !arm()) {
+    if (self.exiting || !arm()) {
         return false;
     }
     for (unsigned i = 0; i < self.hook_count; i++) {

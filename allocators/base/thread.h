@@ -8,15 +8,15 @@
  * freed after the thread's exit hooks.
  *
  * Exit hooks run in a pthread-key destructor, each pair once. Destructors of
- * others, which may free and even allocate, run before and after it. A thread
- * that registers again after its hooks ran is called again in the next round.
- * With that second call thread_exiting() turns true: registering is refused
- * from then on, and the design serves the thread without a cache.
+ * others, which may free and even allocate, run before and after it. From that
+ * moment on thread_exiting() is true: registering is refused, the id is the
+ * shared one, and the design serves the thread without a cache.
  *
  * Concurrency: each call concerns the calling thread only.
- * Failure: thread_on_exit returns false when no key can be had, or too late,
- * or with THREAD_HOOKS_MAX pairs: then the design serves that thread without a
- * cache. thread_id() then is the last one, THREAD_ID_MAX - 1, which is shared.
+ * Failure: thread_on_exit returns false when no key can be had, too late, or
+ * beyond THREAD_HOOKS_MAX pairs: then the design serves that thread without a
+ * cache. Without a key, or too late, or beyond THREAD_ID_MAX threads, thread_id
+ * is the last one, THREAD_ID_MAX - 1, which all such threads share.
  */
 #pragma once
 
@@ -47,5 +47,5 @@ thread_id(void)
  * 33rd key on, glibc allocates a thread's second table with calloc, once. */
 bool thread_on_exit(thread_exit_fn *fn, void *arg);
 
-/* True once the calling thread's exit hooks run for the last time. */
+/* True from the moment that the calling thread's exit hooks run. */
 bool thread_exiting(void);

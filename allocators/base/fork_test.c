@@ -1,0 +1,346 @@
+/*
+ * fork_test.c - a child finds every lock free and everything it guards whole
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#include "base/check.h"
+#include "base/death.h"
+#include "base/fork.h"
+#include "base/machine.h"
+#include "base/sync.h"
+
+#define RANKS   4 /* how many ranks are in use, each with two locks */
+#define THREADS 4
+#define FORKS   60
+
+/* Two counters under one lock, equal while it is free. */
+struct pair {
+    struct mtx mtx;
+    unsigned long first, second;
+};
+
+static const enum mtx_rank ranks[RANKS] = {
+    MTX_OPTIONS, MTX_ARENA, MTX_BIN, MTX_BASE};
+static struct pair pairs[RANKS][2];
+static _Atomic bool stop;
+
+static void
+touch_pair(struct pair *pair)
+{
+    CHECK(pair->first == pair->second);
+    pair->first++;
+    machine.cpu(); /* some time in between */
+    pair->second++;
+}
+
+/* Locks one of each rank, in order, and lets go. */
+static void *
+work(void *arg) NO_LOCK_ANALYSIS
+{
+    unsigned turn = (unsigned)(uintptr_t)arg;
+
+    while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+        turn = turn * 5 + 3;
+        for (int i = 0; i < RANKS; i++) {
+            mtx_lock(&pairs[i][turn >> i & 1].mtx);
+        }
+        for (int i = 0; i < RANKS; i++) {
+            touch_pair(&pairs[i][turn >> i & 1]);
+            mtx_unlock(&pairs[i][turn >> i & 1].mtx);
+        }
+    }
+    return NULL;
+}
+
+/*
+ * Makes locks, uses them and ends them, while it holds one of a low rank. Each
+ * lock's page goes back to the kernel, so that one look too late is a crash.
+ */
+static void *
+make_and_end_locks(void *arg)
+{
+    unsigned turn = 0;
+
+    while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+        struct pair *outer = &pairs[0][0];
+        struct pair *pair = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        CHECK(pair != MAP_FAILED);
+        mtx_lock(&outer->mtx);
+        mtx_init(&pair->mtx, ranks[1 + turn++ % (RANKS - 1)]);
+        mtx_lock(&pair->mtx);
+        touch_pair(pair);
+        touch_pair(outer);
+        mtx_unlock(&pair->mtx);
+        mtx_fini(&pair->mtx);
+        munmap(pair, 4096);
+        mtx_unlock(&outer->mtx);
+    }
+    return arg;
+}
+
+/* All locks are free, all pairs whole; the child's status says so. */
+static void
+check_child(void)
+{
+    alarm(20);
+    for (int i = 0; i < RANKS; i++) {
+        for (int j = 0; j < 2; j++) {
+            CHECK(!mtx_held(&pairs[i][j].mtx));
+            mtx_lock(&pairs[i][j].mtx);
+            touch_pair(&pairs[i][j]);
+            mtx_unlock(&pairs[i][j].mtx);
+        }
+    }
+    struct mtx fresh;
+    mtx_init(&fresh, MTX_PAGEMAP);
+    CHECK(!mtx_held(&fresh));
+    mtx_lock(&fresh);
+    mtx_unlock(&fresh);
+    mtx_fini(&fresh);
+    _exit(0);
+}
+
+static void
+fork_and_check(void)
+{
+    int status;
+    pid_t child = fork();
+
+    CHECK(child >= 0);
+    if (child == 0) {
+        check_child();
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+}
+
+static int
+set_up(void **state)
+{
+    (void)state;
+    for (int i = 0; i < RANKS; i++) {
+        for (int j = 0; j < 2; j++) {
+            pairs[i][j].first = pairs[i][j].second = 0;
+            mtx_init(&pairs[i][j].mtx, ranks[i]);
+        }
+    }
+    atomic_store(&stop, false);
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    (void)state;
+    for (int i = 0; i < RANKS; i++) {
+        for (int j = 0; j < 2; j++) {
+            assert_false(mtx_held(&pairs[i][j].mtx));
+            assert_int_equal(pairs[i][j].first, pairs[i][j].second);
+            mtx_fini(&pairs[i][j].mtx);
+        }
+    }
+    return 0;
+}
+
+/* Forks while threads run fn. */
+static void
+fork_beside(void *(*fn)(void *), int thread_count)
+{
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < thread_count; i++) {
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, fn, (void *)(uintptr_t)i), 0);
+    }
+    for (int i = 0; i < FORKS; i++) {
+        fork_and_check();
+    }
+    atomic_store(&stop, true);
+    for (int i = 0; i < thread_count; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
+static void
+fork_alone_frees_all_locks(void **state)
+{
+    (void)state;
+    fork_and_check();
+    fork_and_check();
+}
+
+static void
+fork_beside_busy_threads_gives_a_whole_child(void **state)
+{
+    (void)state;
+    fork_beside(work, THREADS);
+}
+
+static void
+fork_bears_locks_that_come_and_go(void **state)
+{
+    (void)state;
+    fork_beside(make_and_end_locks, THREADS);
+}
+
+static void *
+fork_often(void *arg)
+{
+    for (int i = 0; i < FORKS / 2; i++) {
+        fork_and_check();
+    }
+    return arg;
+}
+
+static void
+fork_on_two_threads_at_once(void **state)
+{
+    pthread_t threads[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, fork_often, NULL), 0);
+    }
+    fork_often(NULL);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
+/*
+ * Handlers of others, which use the locks as an allocating handler would. One
+ * set is registered before ours, so that its prepare runs with all locks held
+ * by fork; the other after it.
+ */
+static bool handlers_on;
+static unsigned handler_calls;
+static struct mtx made_in_handler;
+
+static void
+use_locks_in_handler(void) NO_LOCK_ANALYSIS
+{
+    if (!handlers_on) {
+        return;
+    }
+    handler_calls++;
+    for (int i = 0; i < RANKS; i++) {
+        mtx_lock(&pairs[i][0].mtx);
+        if (mtx_trylock(&pairs[i][1].mtx)) {
+            touch_pair(&pairs[i][1]);
+            mtx_unlock(&pairs[i][1].mtx);
+        }
+        touch_pair(&pairs[i][0]);
+        mtx_unlock(&pairs[i][0].mtx);
+    }
+    struct mtx brief;
+    mtx_init(&brief, MTX_CENTRAL);
+    mtx_lock(&brief);
+    mtx_unlock(&brief);
+    mtx_fini(&brief);
+}
+
+static void
+make_lock_in_prepare(void)
+{
+    use_locks_in_handler();
+    if (handlers_on) {
+        mtx_init(&made_in_handler, MTX_PAGEHEAP);
+    }
+}
+
+static void
+end_lock_after(void)
+{
+    use_locks_in_handler();
+    if (handlers_on) {
+        CHECK(!mtx_held(&made_in_handler));
+        mtx_lock(&made_in_handler);
+        mtx_unlock(&made_in_handler);
+        mtx_fini(&made_in_handler);
+    }
+}
+
+/* Before base's constructors, which have no priority. */
+__attribute__((constructor(101))) static void
+register_before(void)
+{
+    CHECK(pthread_atfork(make_lock_in_prepare, use_locks_in_handler,
+              use_locks_in_handler) == 0);
+}
+
+static void
+fork_lets_handlers_of_others_through(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        pthread_atfork(use_locks_in_handler, end_lock_after, end_lock_after),
+        0);
+    handlers_on = true;
+    handler_calls = 0;
+    fork_beside(work, THREADS);
+    handlers_on = false;
+    assert_int_equal(handler_calls, 4 * FORKS);
+}
+
+static _Atomic unsigned child_calls, other_calls;
+
+static void
+count_child(void)
+{
+    CHECK(!mtx_held(&pairs[0][0].mtx));
+    child_calls++;
+}
+
+static void
+count_other(void)
+{
+    other_calls++;
+}
+
+static void
+fork_runs_child_hooks_once_and_in_the_child_only(void **state)
+{
+    int status;
+
+    (void)state;
+    fork_init();
+    fork_init();
+    fork_on_child(count_child);
+    fork_on_child(count_other);
+    fork_on_child(count_child);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(child_calls == 1 && other_calls == 1 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(child_calls + other_calls, 0);
+}
+
+#define FORK_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FORK_TEST(fork_alone_frees_all_locks),
+        FORK_TEST(fork_beside_busy_threads_gives_a_whole_child),
+        FORK_TEST(fork_bears_locks_that_come_and_go),
+        FORK_TEST(fork_on_two_threads_at_once),
+        FORK_TEST(fork_lets_handlers_of_others_through),
+        FORK_TEST(fork_runs_child_hooks_once_and_in_the_child_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
