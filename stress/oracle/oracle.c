@@ -46,7 +46,7 @@ static void
 name_fork_child(struct finding *finding)
 {
     char text[FINDING_TEXT_MAX];
-    snprintf(text, sizeof text, "in the forked child (%s): %s",
+    snprintf(text, sizeof text, "in the forked child (%s): %.200s",
         verdicts[finding->kind].name, finding->seen);
     memcpy(finding->seen, text, sizeof text);
     finding->kind = VERDICT_FORK;
