@@ -20,6 +20,7 @@
  * at a time may change it.
  * Failure: growing returns false when memory runs out, with nothing changed.
  * Memory is mapped (never malloc), so the allocator under test sees nothing.
+ * Printing: text.h.
  */
 #pragma once
 
@@ -27,11 +28,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROGRAM_VERSION      1
-#define PROGRAM_THREADS_MAX  256
-#define PROGRAM_SLOTS_MAX    (1u << 24)
-#define PROGRAM_SLOTS_BYTES  64 /* slots that the byte form can name */
-#define PROGRAM_NAME_MAX     256
+#define PROGRAM_VERSION     1
+#define PROGRAM_THREADS_MAX 256
+#define PROGRAM_SLOTS_MAX   (1u << 24)
+#define PROGRAM_SLOTS_BYTES 64 /* slots that the byte form can name */
+#define PROGRAM_NAME_MAX    256
 
 enum op_kind {
     OP_MALLOC,             /* slot size */
@@ -86,9 +87,9 @@ enum fault_kind {
 };
 
 struct fault {
-    uint8_t kind;  /* enum fault_kind */
-    bool every;    /* that one and all later ones */
-    uint64_t n;    /* from 1 */
+    uint8_t kind; /* enum fault_kind */
+    bool every;   /* that one and all later ones */
+    uint64_t n;   /* from 1 */
 };
 
 struct program {
@@ -111,7 +112,7 @@ struct program {
     bool has_seed;
     char target[PROGRAM_NAME_MAX];
     char scenario[PROGRAM_NAME_MAX];
-    char finding[32];  /* the verdict KIND that it shows */
+    char finding[32]; /* the verdict KIND that it shows */
     char policy[PROGRAM_NAME_MAX];
 };
 
@@ -122,9 +123,12 @@ bool program_copy(struct program *to, const struct program *from);
 bool program_equal(const struct program *a, const struct program *b);
 
 /* Adds one operation at the end of a thread's list; thread_count and slot_count
- * grow to hold it. */
+ * grow to hold it. Parameters that its kind does not have are stored as 0. */
 bool program_add(struct program *program, unsigned thread, const struct op *op);
 bool program_add_schedule(struct program *program, uint8_t choice);
 bool program_add_fault(struct program *program, const struct fault *fault);
 
 size_t program_op_count(const struct program *program); /* in all threads */
+
+bool program_op_equal(const struct op *a, const struct op *b);
+void program_check(const struct program *program); /* aborts if broken */
