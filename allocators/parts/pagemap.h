@@ -56,9 +56,10 @@ bool pagemap_reserve(struct pagemap *map, const void *addr, size_t size);
 void pagemap_set(
     struct pagemap *map, const void *addr, size_t size, void *value);
 
-/* The value of the page of addr, whatever addr is; NULL when there is none. */
+/* pagemap_get for a caller that knows the page's size when it is compiled. */
 static inline void *
-pagemap_get(const struct pagemap *map, const void *addr)
+pagemap_get_shifted(
+    const struct pagemap *map, const void *addr, unsigned page_shift)
 {
     uintptr_t bits = (uintptr_t)addr;
 
@@ -74,7 +75,14 @@ pagemap_get(const struct pagemap *map, const void *addr)
     uintptr_t in_leaf = bits & (((uintptr_t)1 << PAGEMAP_LEAF_SHIFT) - 1);
     /* Pairs with the release in pagemap_set. */
     return atomic_load_explicit(
-        &leaf->values[in_leaf >> map->page_shift], memory_order_acquire);
+        &leaf->values[in_leaf >> page_shift], memory_order_acquire);
+}
+
+/* The value of the page of addr, whatever addr is; NULL when there is none. */
+static inline void *
+pagemap_get(const struct pagemap *map, const void *addr)
+{
+    return pagemap_get_shifted(map, addr, map->page_shift);
 }
 
 size_t pagemap_meta_size(const struct pagemap *map); /* of all leaves */

@@ -1,0 +1,118 @@
+/*
+ * arena.c - what a few threads share (contract: arena.h)
+ *
+ * An arena adds nothing to its parts but their being together: threads of one
+ * arena meet at its locks and nowhere else.
+ */
+#include "jemalloc/arena.h"
+
+#include "base/check.h"
+#include "base/print.h"
+
+void
+jem_arena_init(struct jem_arena *arena, struct jem_heap *heap, unsigned index,
+    struct jem_meta *meta, const struct jem_arena_options *options)
+{
+    arena->heap = heap;
+    arena->index = index;
+    arena->shard_count = options->shard_count;
+    atomic_init(&arena->thread_count, 0);
+    jem_pagecache_init(&arena->pages, arena, meta, options->dirty_decay_ms,
+        options->muzzy_decay_ms, options->huge);
+    for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
+        for (unsigned shard = 0; shard < arena->shard_count; shard++) {
+            jem_bin_init(&arena->bins[class][shard], class, shard);
+        }
+    }
+}
+
+void
+jem_arena_fini(struct jem_arena *arena)
+{
+    for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
+        for (unsigned shard = 0; shard < arena->shard_count; shard++) {
+            jem_bin_fini(&arena->bins[class][shard]);
+        }
+    }
+    jem_pagecache_fini(&arena->pages);
+}
+
+/* ---- small */
+
+size_t
+jem_arena_take_small(struct jem_arena *arena, unsigned shard,
+    unsigned size_class, void **batch, size_t count)
+{
+    struct jem_bin *bin = &arena->bins[size_class][shard % arena->shard_count];
+    return jem_bin_take(bin, &arena->pages, batch, count);
+}
+
+void
+jem_arena_give_small(void **batch, size_t count)
+{
+    while (count > 0) {
+        struct jem_extent *slab = jem_owner_extent(jem_owner_get(batch[0]));
+        struct jem_arena *arena = slab->arena;
+        struct jem_bin *bin = &arena->bins[slab->size_class][slab->shard];
+        count = jem_bin_give(bin, &arena->pages, batch, count);
+    }
+}
+
+/* ---- large */
+
+void *
+jem_arena_take_large(
+    struct jem_arena *arena, unsigned size_class, size_t align, bool *zeroed)
+{
+    struct jem_extent *extent = jem_pagecache_take(
+        &arena->pages, jem_class_size(size_class), align, size_class);
+    if (extent == NULL) {
+        return NULL;
+    }
+    *zeroed = extent->zeroed;
+    return extent->addr;
+}
+
+void
+jem_arena_give_large(struct jem_extent *extent)
+{
+    jem_pagecache_give(&extent->arena->pages, extent);
+}
+
+bool
+jem_arena_resize_large(struct jem_extent *extent, unsigned size_class)
+{
+    return extent->size_class == size_class ||
+           jem_pagecache_resize(&extent->arena->pages, extent, size_class);
+}
+
+/* ---- checking */
+
+void
+jem_arena_check(struct jem_arena *arena)
+{
+    for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
+        for (unsigned shard = 0; shard < arena->shard_count; shard++) {
+            jem_bin_check(&arena->bins[class][shard]);
+        }
+    }
+    jem_pagecache_check(&arena->pages);
+}
+
+void
+jem_arena_dump(struct jem_arena *arena, int fd)
+{
+    struct print print;
+    print_init(&print, fd);
+    print_format(&print, "  arena %u: threads %u\n", arena->index,
+        atomic_load(&arena->thread_count));
+    print_flush(&print);
+    for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
+        for (unsigned shard = 0; shard < arena->shard_count; shard++) {
+            if (arena->bins[class][shard].slab_count != 0) {
+                jem_bin_dump(&arena->bins[class][shard], fd);
+            }
+        }
+    }
+    jem_pagecache_dump(&arena->pages, fd);
+}

@@ -1,0 +1,60 @@
+/*
+ * arena.h - what a few threads share: bins for small blocks, extents for large
+ *
+ *     tcaches of its threads --> arena --> bins --> page cache --> OS
+ *                                   \-- large ------^
+ *
+ * Concurrency: any thread. No lock of its own: a bin's, or the page cache's.
+ * Failure: NULL, or a short batch, when out of memory.
+ * Design: Evans (BSDCan 2006), sections 2.4 and 3; jemalloc(3), "opt.narenas".
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "jemalloc/bin.h"
+#include "jemalloc/pagecache.h"
+
+#define JEM_SHARDS_MAX 4
+
+struct jem_heap;
+
+struct jem_arena {
+    struct jem_heap *heap;         /* for good */
+    unsigned index;                /* for good */
+    unsigned shard_count;          /* for good: bins a small class */
+    _Atomic unsigned thread_count; /* threads bound to it */
+    struct jem_pagecache pages;
+    struct jem_bin bins[JEM_SMALL_COUNT][JEM_SHARDS_MAX];
+};
+
+struct jem_arena_options {
+    int64_t dirty_decay_ms, muzzy_decay_ms;
+    unsigned shard_count;
+    bool huge;
+};
+
+void jem_arena_init(struct jem_arena *arena, struct jem_heap *heap,
+    unsigned index, struct jem_meta *meta,
+    const struct jem_arena_options *options);
+void jem_arena_fini(struct jem_arena *arena); /* unmaps every block */
+
+/* Regions of a small class, from that shard; returns how many. */
+size_t jem_arena_take_small(struct jem_arena *arena, unsigned shard,
+    unsigned size_class, void **batch, size_t count);
+
+/* A large block of that class at a multiple of align; *zeroed says whether its
+ * bytes are zero. */
+void *jem_arena_take_large(
+    struct jem_arena *arena, unsigned size_class, size_t align, bool *zeroed);
+
+/* Gives blocks of one small class back to their bins, of whatever arena; each
+ * bin is locked once. batch[] is used up. */
+void jem_arena_give_small(void **batch, size_t count);
+void jem_arena_give_large(struct jem_extent *extent);
+
+/* Makes a large block one of another large class, where it stands. */
+bool jem_arena_resize_large(struct jem_extent *extent, unsigned size_class);
+
+void jem_arena_check(struct jem_arena *arena); /* aborts if broken */
+void jem_arena_dump(struct jem_arena *arena, int fd);

@@ -1,0 +1,32 @@
+/*
+ * block.h - one block's life on a heap: taken, resized, given back
+ *
+ *     jem_malloc ... --> block --> tcache --> arena
+ *
+ * The malloc family without its argument checks and errno. Sizes are at most
+ * JEM_SIZE_MAX; a heap and the caller's cache on it come together, and the
+ * cache is NULL for a thread that must do without.
+ *
+ * Concurrency: any thread; the cache is the caller's own.
+ * Failure: NULL when out of memory, with nothing changed. An address that is no
+ * block of this heap is misuse, and fatal.
+ * Design: jemalloc(3), "Implementation notes".
+ */
+#pragma once
+
+#include "jemalloc/heap.h"
+
+/* A block of at least size bytes at a multiple of align (a power of two). */
+void *jem_block_take(struct jem_heap *heap, struct jem_tcache *tcache,
+    size_t size, size_t align, bool zero);
+void jem_block_give(
+    struct jem_heap *heap, struct jem_tcache *tcache, void *block);
+/* The same block if it can stay: always when the class stays; a large one
+ * also when its neighbour allows. */
+bool jem_block_resize(struct jem_heap *heap, void *block, size_t size);
+/* The class of a block, checked to be one of this heap. */
+unsigned jem_block_class(struct jem_heap *heap, const void *block);
+
+/* The class that serves size at a multiple of align; JEM_CLASS_NONE when none
+ * can. A small class is chosen only if all its regions are so aligned. */
+unsigned jem_block_class_for(size_t size, size_t align);

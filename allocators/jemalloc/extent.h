@@ -1,0 +1,110 @@
+/*
+ * extent.h - a run of whole pages, and who has it
+ *
+ *     page cache (free) <--> extent <--> arena: a slab, or one large block
+ *                              ^
+ *                              address --> owner map
+ *
+ * An extent is in one state at a time. ACTIVE ones belong to an arena's bins or
+ * to a caller; the others lie in a page cache of their arena: DIRTY pages hold
+ * old contents and memory, MUZZY pages may be taken by the kernel, RETAINED
+ * pages have only their addresses.
+ *
+ * The owner map leads from an address to its extent: every page of a slab, the
+ * first page of a large block, the first and last of a free extent. An entry packs the extent and
+ * its size class, so that free() reads no extent.
+ *
+ * Concurrency: an extent's arena never changes, not even while the structure
+ * lies unused, so a stale reader may look at it. All else is guarded by the
+ * lock that its state names. jem_owner_get takes no lock.
+ * Failure: jem_owner_set returns false when the map cannot grow.
+ * Design: jemalloc(3), "Implementation notes"; the radix tree is parts/pagemap.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "jemalloc/size.h"
+#include "parts/list.h"
+#include "parts/pagemap.h"
+#include "parts/tree.h"
+
+struct jem_arena;
+struct jem_region; /* the mapping that an extent lies in (pagecache.h) */
+
+enum jem_extent_state {
+    JEM_ACTIVE,
+    JEM_DIRTY,
+    JEM_MUZZY,
+    JEM_RETAINED,
+    JEM_STATE_COUNT
+};
+
+#define JEM_CLASS_NONE 254u /* no block: a free extent */
+
+struct jem_extent {
+    char *addr;
+    size_t size;
+    struct jem_arena *arena; /* for good */
+    struct jem_region *region;
+    uint8_t state;         /* enum jem_extent_state */
+    uint8_t size_class;    /* when ACTIVE */
+    bool slab;             /* when ACTIVE */
+    bool zeroed;           /* every byte reads as zero */
+    uint16_t shard;        /* slab: the bin's shard */
+    uint16_t free_count;   /* slab [bin] free regions */
+    struct tree_node node; /* [page cache] by size; slab [bin] by address */
+    struct list link;      /* [page cache] by age; [arena] large blocks */
+    /* slab [bin]: bit r of word r / 64 is set when region r is free. */
+    uint64_t free_bits[JEM_REGIONS_MAX / 64];
+};
+
+/* What the owner map says of an address: the extent in the low bits, the class
+ * plus one in the high ones. The word is 0 for an address that is not ours. */
+struct jem_owner {
+    uintptr_t word;
+};
+
+#define JEM_OWNER_CLASS_SHIFT 56
+#define JEM_OWNER_EXTENT_MASK (((uintptr_t)1 << 48) - 1)
+
+/* JEM_CLASS_NONE for a free extent, UINT_MAX for an address not ours. */
+static inline unsigned
+jem_owner_class(struct jem_owner owner)
+{
+    return (unsigned)(owner.word >> JEM_OWNER_CLASS_SHIFT) - 1;
+}
+
+static inline bool
+jem_owner_is_slab(struct jem_owner owner)
+{
+    return jem_owner_class(owner) < JEM_SMALL_COUNT;
+}
+
+static inline struct jem_extent *
+jem_owner_extent(struct jem_owner owner)
+{
+    return (struct jem_extent *)(owner.word & JEM_OWNER_EXTENT_MASK);
+}
+
+extern struct pagemap jem_owners;
+
+static inline struct jem_owner
+jem_owner_get(const void *addr)
+{
+    return (struct jem_owner){
+        (uintptr_t)pagemap_get_shifted(&jem_owners, addr, JEM_PAGE_SHIFT)};
+}
+
+/* Before all else. */
+void jem_owner_init(void);
+/* Makes room for a region, so that the calls below cannot fail. */
+bool jem_owner_reserve(const void *addr, size_t size);
+/* Enters an extent: a free one has class JEM_CLASS_NONE. What was entered before
+ * must be cleared, before addr, size or class change. */
+void jem_owner_set(struct jem_extent *extent, unsigned size_class);
+void jem_owner_clear(const struct jem_extent *extent);
+/* Takes a whole region out. */
+void jem_owner_forget(const void *addr, size_t size);

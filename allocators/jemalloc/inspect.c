@@ -1,0 +1,269 @@
+/*
+ * inspect.c - statistics, walks and dumps of a heap (contract: inspect.h)
+ *
+ * Nothing here is kept: all is read off the structures. A region's extents are
+ * met one behind the other through the owner map. What the caches hold counts
+ * as used to the arenas, so it is taken off there and added to what is free.
+ */
+#include "jemalloc/inspect.h"
+
+#include <malloc.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/print.h"
+#include "jemalloc/jemalloc.h"
+
+/* ---- statistics */
+
+static void
+add_bins(struct jem_arena *arena, struct alloc_stats *stats)
+{
+    for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
+        const struct jem_slab_shape *shape = &jem_slab_shapes[class];
+        for (unsigned shard = 0; shard < arena->shard_count; shard++) {
+            struct jem_bin *bin = &arena->bins[class][shard];
+            mtx_lock(&bin->lock);
+            size_t used =
+                bin->slab_count * shape->region_count - bin->free_count;
+            stats->used_count += used;
+            stats->used_size += used * shape->region_size;
+            stats->free_count += bin->free_count;
+            stats->free_size += bin->free_count * shape->region_size;
+            mtx_unlock(&bin->lock);
+        }
+    }
+}
+
+static void
+add_pages(struct jem_arena *arena, struct alloc_stats *stats)
+{
+    struct jem_pagecache *pages = &arena->pages;
+    mtx_lock(&pages->lock);
+    for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
+        stats->free_size += pages->free[s].pages * JEM_PAGE;
+        stats->free_count += pages->free[s].by_size.count;
+    }
+    stats->purged_size += pages->free[JEM_RETAINED].pages * JEM_PAGE;
+    stats->mapped_size += pages->mapped_size;
+    stats->used_size += pages->large_size;
+    stats->used_count += pages->large_count;
+    mtx_unlock(&pages->lock);
+}
+
+/* Moves what the caches hold from used to free. */
+static void
+move_cached(struct jem_heap *heap, struct alloc_stats *stats)
+{
+    struct list *link;
+    mtx_lock(&heap->threads_lock);
+    LIST_EACH (link, &heap->tcaches) {
+        struct jem_tcache *tcache = LIST_OF(link, struct jem_tcache, link);
+        for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
+            size_t count = jem_tbin_count(&tcache->bins[class]);
+            stats->cached_size += count * jem_class_size(class);
+            stats->used_count -= count;
+            stats->free_count += count;
+        }
+    }
+    mtx_unlock(&heap->threads_lock);
+    stats->used_size -= stats->cached_size;
+    stats->free_size += stats->cached_size;
+}
+
+void
+jem_inspect_stats(struct jem_heap *heap, struct alloc_stats *stats)
+{
+    struct jem_arena *arena;
+    unsigned i;
+    memset(stats, 0, sizeof *stats);
+    if (heap == NULL) {
+        return;
+    }
+    JEM_ARENA_EACH(arena, i, heap)
+    {
+        add_bins(arena, stats);
+        add_pages(arena, stats);
+    }
+    move_cached(heap, stats);
+    stats->meta_size = heap->own_size + jem_meta_mapped_size(&heap->meta);
+    stats->mapped_size += stats->meta_size;
+    /* Regions are never unmapped while the heap lives. */
+    stats->mapped_peak = stats->mapped_size;
+}
+
+/* ---- walking */
+
+/* Sets a bit for each region of the slab that lies in some cache. */
+static void
+find_cached(
+    struct jem_heap *heap, const struct jem_extent *slab, uint64_t *cached_bits)
+{
+    const struct jem_slab_shape *shape = &jem_slab_shapes[slab->size_class];
+    struct list *link;
+    memset(cached_bits, 0, sizeof slab->free_bits);
+    LIST_EACH (link, &heap->tcaches) {
+        struct jem_tcache *tcache = LIST_OF(link, struct jem_tcache, link);
+        struct jem_tbin *bin = &tcache->bins[slab->size_class];
+        for (void **slot = bin->empty; slot != bin->top; slot++) {
+            size_t offset = (size_t)((char *)*slot - slab->addr);
+            if ((char *)*slot >= slab->addr && offset < slab->size) {
+                unsigned region = jem_slab_region(shape, offset);
+                cached_bits[region / 64] |= (uint64_t)1 << (region % 64);
+            }
+        }
+    }
+}
+
+static void
+walk_slab(struct jem_heap *heap, const struct jem_extent *slab,
+    alloc_walk_fn *visit, void *arg)
+{
+    const struct jem_slab_shape *shape = &jem_slab_shapes[slab->size_class];
+    uint64_t cached_bits[JEM_REGIONS_MAX / 64];
+    find_cached(heap, slab, cached_bits);
+    for (unsigned r = 0; r < shape->region_count; r++) {
+        bool is_free = (slab->free_bits[r / 64] >> (r % 64) & 1) != 0;
+        bool is_cached = (cached_bits[r / 64] >> (r % 64) & 1) != 0;
+        const struct alloc_piece piece = {
+            .kind = is_free     ? ALLOC_PIECE_FREE
+                    : is_cached ? ALLOC_PIECE_CACHED
+                                : ALLOC_PIECE_USED,
+            .addr = slab->addr + (size_t)r * shape->region_size,
+            .size = shape->region_size,
+            .owner = is_free     ? "slab"
+                     : is_cached ? "tcache"
+                                 : "small",
+        };
+        visit(&piece, arg);
+    }
+}
+
+/* A large block in a tcache is not told apart from one in use by its extent. */
+static bool
+is_cached_large(struct jem_heap *heap, const struct jem_extent *extent)
+{
+    struct list *link;
+    if (extent->size_class >= JEM_TCACHE_CLASSES) {
+        return false;
+    }
+    LIST_EACH (link, &heap->tcaches) {
+        struct jem_tcache *tcache = LIST_OF(link, struct jem_tcache, link);
+        struct jem_tbin *bin = &tcache->bins[extent->size_class];
+        for (void **slot = bin->empty; slot != bin->top; slot++) {
+            if (*slot == extent->addr) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void
+walk_extent(struct jem_heap *heap, const struct jem_extent *extent,
+    alloc_walk_fn *visit, void *arg)
+{
+    static const char *const free_names[] = {
+        "active", "dirty", "muzzy", "retained"};
+    if (extent->state == JEM_ACTIVE && extent->slab) {
+        walk_slab(heap, extent, visit, arg);
+        return;
+    }
+    struct alloc_piece piece = {
+        .kind = ALLOC_PIECE_FREE,
+        .addr = extent->addr,
+        .size = extent->size,
+        .owner = free_names[extent->state],
+    };
+    if (extent->state == JEM_ACTIVE) {
+        bool is_cached = is_cached_large(heap, extent);
+        piece.kind = is_cached ? ALLOC_PIECE_CACHED : ALLOC_PIECE_USED;
+        piece.owner = is_cached ? "tcache" : "large";
+    }
+    visit(&piece, arg);
+}
+
+static void
+walk_region(struct jem_heap *heap, const struct jem_region *region,
+    alloc_walk_fn *visit, void *arg)
+{
+    const struct alloc_piece piece = {
+        ALLOC_PIECE_REGION, region->addr, region->size, "region"};
+    visit(&piece, arg);
+    for (char *addr = region->addr; addr < region->addr + region->size;) {
+        const struct jem_extent *extent = jem_owner_extent(jem_owner_get(addr));
+        walk_extent(heap, extent, visit, arg);
+        addr += extent->size;
+    }
+}
+
+void
+jem_inspect_walk(struct jem_heap *heap, alloc_walk_fn *visit, void *arg)
+{
+    struct jem_arena *arena;
+    unsigned i;
+    const struct alloc_piece own = {
+        ALLOC_PIECE_META, heap, heap->own_size, "heap"};
+    visit(&own, arg);
+    JEM_ARENA_EACH(arena, i, heap)
+    {
+        for (struct jem_region *region = arena->pages.regions; region != NULL;
+             region = region->next) {
+            walk_region(heap, region, visit, arg);
+        }
+    }
+}
+
+/* ---- printing */
+
+void
+jem_inspect_dump(struct jem_heap *heap, int fd)
+{
+    struct alloc_stats stats;
+    struct print print;
+    struct jem_arena *arena;
+    unsigned i;
+    jem_inspect_stats(heap, &stats);
+    print_init(&print, fd);
+    print_format(&print, "jemalloc: mapped %zu\n", stats.mapped_size);
+    print_format(&print, "  used %zu in %zu blocks\n", stats.used_size,
+        stats.used_count);
+    print_format(&print, "  free %zu, of it cached %zu, purged %zu\n",
+        stats.free_size, stats.cached_size, stats.purged_size);
+    print_format(&print, "  metadata %zu\n", stats.meta_size);
+    print_flush(&print);
+    JEM_ARENA_EACH(arena, i, heap)
+    {
+        jem_arena_dump(arena, fd);
+    }
+}
+
+void
+jem_malloc_stats(void)
+{
+    jem_inspect_dump(jem_heap_main(), 2);
+}
+
+struct mallinfo2
+jem_mallinfo2(void)
+{
+    struct alloc_stats stats;
+    jem_inspect_stats(jem_heap_main(), &stats);
+    return (struct mallinfo2){
+        .arena = stats.mapped_size,
+        .ordblks = stats.free_count,
+        .fsmblks = stats.cached_size,
+        .uordblks = stats.used_size,
+        .fordblks = stats.free_size,
+        .keepcost = stats.free_size - stats.purged_size - stats.cached_size,
+    };
+}
+
+int
+jem_mallopt(int parameter, int value)
+{
+    /* glibc's parameters speak of structures that this design has not. */
+    (void)parameter;
+    (void)value;
+    return 0;
+}

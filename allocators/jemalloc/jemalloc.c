@@ -1,0 +1,373 @@
+/*
+ * jemalloc.c - the jemalloc design: its contents page and its door
+ * (contract: jemalloc.h)
+ *
+ *   front    tcache.c      a stack of free blocks a size class and thread
+ *   middle   bin.c         regions of one class, in slabs; a lock each
+ *            arena.c       a set of bins and a page cache, for a few threads
+ *   back     pagecache.c   extents, free ones by kind: dirty, muzzy, retained
+ *            decay.c       how long unused pages are kept
+ *   owner    extent.c      address -> extent and size class
+ *   tables   size.c        size classes and the shapes of slabs
+ *   apart    meta.c        memory for all these structures
+ *   whole    heap.c        arenas, threads, options
+ *            block.c       a block taken, resized, given back
+ *
+ * docs/designs/jemalloc.md follows one block from malloc to mmap and back.
+ *
+ * The fast paths here are the tcache's pop and push. A thread without a cache
+ * has jem_tcache_none, whose bins are all both empty and full, so they need no
+ * test for it. free learns the class from the owner map and reads no header and
+ * no extent.
+ */
+#include "jemalloc/jemalloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/print.h"
+#include "family.h"
+#include "jemalloc/block.h"
+#include "jemalloc/inspect.h"
+
+#define ALIGN_DEFAULT ((size_t)1) /* what the class gives by itself */
+
+/* ---- on any heap; NULL is the process's */
+
+static struct jem_heap *
+heap_of(struct heap *heap)
+{
+    return heap == NULL ? jem_heap_main() : (struct jem_heap *)(void *)heap;
+}
+
+static void *
+take(struct jem_heap *heap, size_t size, size_t align, bool zero)
+{
+    void *block = NULL;
+    if (heap != NULL) {
+        block = jem_block_take(heap, jem_heap_tcache(heap), size, align, zero);
+    }
+    if (block == NULL) {
+        errno = ENOMEM;
+    }
+    return block;
+}
+
+static void
+give(struct jem_heap *heap, void *block)
+{
+    if (block != NULL) {
+        jem_block_give(heap, jem_heap_tcache(heap), block);
+    }
+}
+
+static void *
+heap_realloc(struct jem_heap *heap, void *block, size_t size)
+{
+    if (block == NULL) {
+        return take(heap, size, ALIGN_DEFAULT, false);
+    }
+    if (size == 0) {
+        give(heap, block);
+        return NULL;
+    }
+    if (jem_block_resize(heap, block, size)) {
+        return block;
+    }
+    void *moved = take(heap, size, ALIGN_DEFAULT, false);
+    if (moved != NULL) {
+        size_t old_size = jem_class_size(jem_block_class(heap, block));
+        memcpy(moved, block, old_size < size ? old_size : size);
+        give(heap, block);
+    }
+    return moved;
+}
+
+static void *
+heap_memalign(struct jem_heap *heap, size_t align, size_t size)
+{
+    if (align > ((size_t)1 << 63)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    /* glibc rounds an odd alignment up; programs came to rely on it. */
+    size_t power = 1;
+    while (power < align) {
+        power *= 2;
+    }
+    return take(heap, size, power, false);
+}
+
+static void *
+heap_calloc(struct jem_heap *heap, size_t count, size_t size)
+{
+    size_t product;
+    if (!family_product(count, size, &product)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return take(heap, product, ALIGN_DEFAULT, true);
+}
+
+static void
+heap_free_sized(struct jem_heap *heap, void *block, size_t size)
+{
+    if (block != NULL && size > jem_class_size(jem_block_class(heap, block))) {
+        check_misuse("jemalloc", "wrong size in free", block);
+    }
+    give(heap, block);
+}
+
+static void
+heap_free_aligned_sized(
+    struct jem_heap *heap, void *block, size_t align, size_t size)
+{
+    if (align == 0 || ((uintptr_t)block & (align - 1)) != 0) {
+        check_misuse("jemalloc", "wrong alignment in free", block);
+    }
+    heap_free_sized(heap, block, size);
+}
+
+static bool
+heap_trim(struct jem_heap *heap)
+{
+    struct jem_tcache *tcache = jem_heap_tcache(heap);
+    struct jem_arena *arena;
+    bool any = false;
+    unsigned i;
+    if (tcache != NULL) {
+        jem_tcache_drain(tcache);
+    }
+    JEM_ARENA_EACH(arena, i, heap)
+    {
+        any |= jem_pagecache_purge(&arena->pages);
+    }
+    return any;
+}
+
+/* ---- the public family, on the process's heap */
+
+static void *
+malloc_slowly(size_t size)
+{
+    return take(jem_heap_main(), size, ALIGN_DEFAULT, false);
+}
+
+void *
+jem_malloc(size_t size)
+{
+    if (__builtin_expect(size <= JEM_LOOKUP_MAX, 1)) {
+        struct jem_tbin *bin = &jem_self->bins[jem_size_class(size)];
+        void **top = bin->top;
+        if (__builtin_expect(top != bin->floor, 1)) {
+            bin->top = top - 1;
+            return top[-1];
+        }
+    }
+    return malloc_slowly(size);
+}
+
+static void
+free_slowly(void *block)
+{
+    give(jem_heap_main(), block);
+}
+
+void
+jem_free(void *block)
+{
+    unsigned class = jem_owner_class(jem_owner_get(block));
+    if (__builtin_expect(class < JEM_TCACHE_CLASSES, 1)) {
+        struct jem_tbin *bin = &jem_self->bins[class];
+        void **top = bin->top;
+        bool whole =
+            class < JEM_SMALL_COUNT || ((uintptr_t)block & (JEM_PAGE - 1)) == 0;
+        if (__builtin_expect(top != bin->full && whole, 1)) {
+            *top = block;
+            bin->top = top + 1;
+            return;
+        }
+    }
+    free_slowly(block);
+}
+
+void *
+jem_calloc(size_t count, size_t size)
+{
+    return heap_calloc(jem_heap_main(), count, size);
+}
+
+void *
+jem_realloc(void *block, size_t size)
+{
+    return heap_realloc(jem_heap_main(), block, size);
+}
+
+void *
+jem_memalign(size_t align, size_t size)
+{
+    return heap_memalign(jem_heap_main(), align, size);
+}
+
+void
+jem_free_sized(void *block, size_t size)
+{
+    heap_free_sized(jem_heap_main(), block, size);
+}
+
+void
+jem_free_aligned_sized(void *block, size_t align, size_t size)
+{
+    heap_free_aligned_sized(jem_heap_main(), block, align, size);
+}
+
+size_t
+jem_malloc_usable_size(void *block)
+{
+    return block == NULL
+               ? 0
+               : jem_class_size(jem_block_class(jem_heap_main(), block));
+}
+
+int
+jem_malloc_trim(size_t pad)
+{
+    (void)pad; /* There is no top that could keep it. */
+    struct jem_heap *heap = jem_heap_main();
+    return heap != NULL && heap_trim(heap);
+}
+
+/* ---- the door */
+
+static struct heap *
+ops_open(void)
+{
+    return (struct heap *)(void *)jem_heap_new();
+}
+
+static void
+ops_close(struct heap *heap)
+{
+    jem_heap_delete(heap_of(heap));
+}
+
+static void *
+ops_malloc(struct heap *heap, size_t size)
+{
+    return heap == NULL ? jem_malloc(size)
+                        : take(heap_of(heap), size, ALIGN_DEFAULT, false);
+}
+
+static void *
+ops_calloc(struct heap *heap, size_t count, size_t size)
+{
+    return heap_calloc(heap_of(heap), count, size);
+}
+
+static void *
+ops_realloc(struct heap *heap, void *block, size_t size)
+{
+    return heap_realloc(heap_of(heap), block, size);
+}
+
+static void *
+ops_memalign(struct heap *heap, size_t align, size_t size)
+{
+    return heap_memalign(heap_of(heap), align, size);
+}
+
+static void
+ops_free(struct heap *heap, void *block)
+{
+    if (heap == NULL) {
+        jem_free(block);
+    } else {
+        give(heap_of(heap), block);
+    }
+}
+
+static void
+ops_free_sized(struct heap *heap, void *block, size_t size)
+{
+    heap_free_sized(heap_of(heap), block, size);
+}
+
+static void
+ops_free_aligned_sized(
+    struct heap *heap, void *block, size_t align, size_t size)
+{
+    heap_free_aligned_sized(heap_of(heap), block, align, size);
+}
+
+static size_t
+ops_usable_size(struct heap *heap, const void *block)
+{
+    return block == NULL
+               ? 0
+               : jem_class_size(jem_block_class(heap_of(heap), block));
+}
+
+static bool
+ops_trim(struct heap *heap, size_t pad)
+{
+    (void)pad;
+    return heap_trim(heap_of(heap));
+}
+
+static void
+ops_thread_exit(struct heap *heap)
+{
+    jem_heap_thread_exit(heap_of(heap));
+}
+
+static void
+ops_stats(struct heap *heap, struct alloc_stats *stats)
+{
+    jem_inspect_stats(heap_of(heap), stats);
+}
+
+static void
+ops_check(struct heap *heap)
+{
+    jem_heap_check(heap_of(heap));
+}
+
+static void
+ops_walk(struct heap *heap, alloc_walk_fn *visit, void *arg)
+{
+    jem_inspect_walk(heap_of(heap), visit, arg);
+}
+
+static void
+ops_dump(struct heap *heap, int fd)
+{
+    jem_inspect_dump(heap_of(heap), fd);
+}
+
+FAMILY_OPS(jem_ops, jem_)
+
+const struct alloc_ops jem_ops = {
+    .name = "jemalloc",
+    .open = ops_open,
+    .close = ops_close,
+    .malloc = ops_malloc,
+    .calloc = ops_calloc,
+    .realloc = ops_realloc,
+    .reallocarray = ops_reallocarray,
+    .memalign = ops_memalign,
+    .aligned_alloc = ops_aligned_alloc,
+    .posix_memalign = ops_posix_memalign,
+    .valloc = ops_valloc,
+    .pvalloc = ops_pvalloc,
+    .free = ops_free,
+    .free_sized = ops_free_sized,
+    .free_aligned_sized = ops_free_aligned_sized,
+    .usable_size = ops_usable_size,
+    .trim = ops_trim,
+    .thread_exit = ops_thread_exit,
+    .stats = ops_stats,
+    .check = ops_check,
+    .walk = ops_walk,
+    .dump = ops_dump,
+};

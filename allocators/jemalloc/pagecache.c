@@ -1,0 +1,639 @@
+/*
+ * pagecache.c - an arena's pages (contract: pagecache.h)
+ *
+ * Free extents are joined at once and sorted by page class, not by exact size:
+ * requests are class sizes, so any extent of the class fits, and choosing the
+ * lowest address among them packs what lives long. The oldest extents are
+ * purged first. While madvise runs, the extents are ACTIVE and on no tree, so
+ * the lock is free and neighbours leave them alone.
+ *
+ *   I1  free[s].pages is the sum over its tree; by_age holds the same extents.
+ *   I2  The first and last page of a free extent map to it, class NONE.
+ *   I3  No two free extents of one state are neighbours, but for those that a
+ *       purge in flight kept apart.
+ *   I4  Every byte of every region belongs to exactly one extent, and every
+ *       extent lies within one region.
+ *   I5  A retained extent that says zeroed reads as zero.
+ *   I6  large_size and large_count tell of the ACTIVE extents that have a large
+ *       class. Extents that a purge in flight holds have class NONE.
+ *   I7  With the lock free every extent is in the owner map, so that a region
+ *       can be walked; also in a child of fork, whatever other threads did.
+ *
+ * What can fail is done first: a cut takes its new structures before it
+ * changes anything.
+ */
+#include "jemalloc/pagecache.h"
+
+#include "base/check.h"
+#include "base/machine.h"
+#include "base/pages.h"
+#include "base/print.h"
+
+#define GROW_SIZE_MIN PAGES_HUGE_SIZE
+#define GROW_SIZE_MAX ((size_t)64 << 20)
+#define PURGE_BATCH   16
+
+/* ---- page classes and trees */
+
+static unsigned
+class_above(size_t size)
+{
+    return jem_size_class(size);
+}
+
+/* The largest class that is not larger than size. */
+static unsigned
+class_below(size_t size)
+{
+    unsigned class = jem_size_class(size);
+    return jem_class_size(class) > size ? class - 1 : class;
+}
+
+static struct jem_extent *
+extent_of(const struct tree_node *node)
+{
+    return node == NULL ? NULL : TREE_OF(node, struct jem_extent, node);
+}
+
+static int
+compare_keys(
+    unsigned class_a, const char *addr_a, unsigned class_b, const char *addr_b)
+{
+    if (class_a != class_b) {
+        return class_a < class_b ? -1 : 1;
+    }
+    return (addr_a > addr_b) - (addr_a < addr_b);
+}
+
+static int
+compare_extents(const struct tree_node *a, const struct tree_node *b)
+{
+    const struct jem_extent *x = extent_of(a);
+    const struct jem_extent *y = extent_of(b);
+    return compare_keys(
+        class_below(x->size), x->addr, class_below(y->size), y->addr);
+}
+
+/* Where an extent stands against the least address of the class *key. */
+static int
+probe_class(const struct tree_node *node, const void *key)
+{
+    const unsigned *class = key;
+    return class_below(extent_of(node)->size) < *class ? -1 : 1;
+}
+
+static void
+insert_locked(struct jem_pagecache *cache, struct jem_extent *extent,
+    enum jem_extent_state state) REQUIRES(cache->lock)
+{
+    struct jem_free_extents *set = &cache->free[state];
+    extent->state = (uint8_t)state;
+    extent->slab = false;
+    jem_owner_set(extent, JEM_CLASS_NONE);
+    tree_insert(&set->by_size, &extent->node);
+    list_push(&set->by_age, &extent->link);
+    set->pages += extent->size / JEM_PAGE;
+}
+
+static void
+remove_locked(struct jem_pagecache *cache, struct jem_extent *extent)
+    REQUIRES(cache->lock)
+{
+    struct jem_free_extents *set = &cache->free[extent->state];
+    tree_remove(&set->by_size, &extent->node);
+    list_remove(&extent->link);
+    set->pages -= extent->size / JEM_PAGE;
+    jem_owner_clear(extent);
+    extent->state = JEM_ACTIVE;
+}
+
+/* ---- extent structures */
+
+static void
+drop_structure_locked(struct jem_pagecache *cache, struct jem_extent *extent)
+    REQUIRES(cache->lock)
+{
+    list_push(&cache->spare, &extent->link);
+}
+
+/* Makes count structures ready for new_structure_locked. */
+static bool
+reserve_structures_locked(struct jem_pagecache *cache, unsigned count)
+    REQUIRES(cache->lock)
+{
+    const struct list *link = cache->spare.next;
+    for (; count > 0 && link != &cache->spare; count--) {
+        link = link->next;
+    }
+    for (; count > 0; count--) {
+        struct jem_extent *extent = jem_meta_take(cache->meta, sizeof *extent);
+        if (extent == NULL) {
+            return false;
+        }
+        extent->arena = cache->arena;
+        list_init(&extent->link);
+        drop_structure_locked(cache, extent);
+    }
+    return true;
+}
+
+static struct jem_extent *
+new_structure_locked(struct jem_pagecache *cache, struct jem_region *region,
+    char *addr, size_t size, bool zeroed) REQUIRES(cache->lock)
+{
+    struct list *link = list_pop(&cache->spare);
+    ASSERT(link != NULL); /* The caller has reserved it. */
+    struct jem_extent *extent = LIST_OF(link, struct jem_extent, link);
+    extent->region = region;
+    extent->addr = addr;
+    extent->size = size;
+    extent->state = JEM_ACTIVE;
+    extent->size_class = JEM_CLASS_NONE;
+    extent->slab = false;
+    extent->zeroed = zeroed;
+    return extent;
+}
+
+/* ---- joining and cutting */
+
+/* The free extent of that state at addr, if it is of the same region. */
+static struct jem_extent *
+neighbour(const struct jem_extent *extent, const char *addr,
+    enum jem_extent_state state)
+{
+    const struct jem_region *region = extent->region;
+    if (addr < region->addr || addr >= region->addr + region->size) {
+        return NULL;
+    }
+    struct jem_owner owner = jem_owner_get(addr);
+    struct jem_extent *neighbour = jem_owner_extent(owner);
+    if (owner.word == 0 || jem_owner_class(owner) != JEM_CLASS_NONE ||
+        neighbour->state != state) {
+        return NULL;
+    }
+    return neighbour;
+}
+
+static void
+absorb_locked(struct jem_pagecache *cache, struct jem_extent *extent,
+    struct jem_extent *other) REQUIRES(cache->lock)
+{
+    remove_locked(cache, other);
+    if (other->addr < extent->addr) {
+        extent->addr = other->addr;
+    }
+    extent->size += other->size;
+    extent->zeroed = extent->zeroed && other->zeroed;
+    drop_structure_locked(cache, other);
+}
+
+/* Makes an active extent free, joined with its neighbours of that state. */
+static void
+free_locked(struct jem_pagecache *cache, struct jem_extent *extent,
+    enum jem_extent_state state) REQUIRES(cache->lock)
+{
+    struct jem_extent *before = neighbour(extent, extent->addr - 1, state);
+    struct jem_extent *behind =
+        neighbour(extent, extent->addr + extent->size, state);
+    if (before != NULL) {
+        absorb_locked(cache, extent, before);
+    }
+    if (behind != NULL) {
+        absorb_locked(cache, extent, behind);
+    }
+    insert_locked(cache, extent, state);
+}
+
+/* Cuts the active extent to [offset, offset + size); what is over becomes free.
+ * Two structures must be reserved. */
+static void
+cut_locked(struct jem_pagecache *cache, struct jem_extent *extent,
+    size_t offset, size_t size, enum jem_extent_state rest_state)
+    REQUIRES(cache->lock)
+{
+    size_t tail_size = extent->size - offset - size;
+    if (offset != 0) {
+        struct jem_extent *lead = new_structure_locked(
+            cache, extent->region, extent->addr, offset, extent->zeroed);
+        insert_locked(cache, lead, rest_state);
+    }
+    extent->addr += offset;
+    extent->size = size;
+    if (tail_size != 0) {
+        struct jem_extent *tail = new_structure_locked(cache, extent->region,
+            extent->addr + size, tail_size, extent->zeroed);
+        free_locked(cache, tail, rest_state);
+    }
+}
+
+/* ---- taking */
+
+static size_t
+offset_to_align(const char *addr, size_t align)
+{
+    return (size_t)(-(uintptr_t)addr & (align - 1));
+}
+
+/* Takes an extent with room for size at align out of one kind. */
+static struct jem_extent *
+take_free_locked(struct jem_pagecache *cache, enum jem_extent_state state,
+    size_t size, size_t align) REQUIRES(cache->lock)
+{
+    size_t room = size + (align > JEM_PAGE ? align - JEM_PAGE : 0);
+    unsigned class = class_above(room);
+    struct jem_extent *extent = extent_of(
+        tree_at_least(&cache->free[state].by_size, probe_class, &class));
+    if (extent == NULL) {
+        return NULL;
+    }
+    remove_locked(cache, extent);
+    size_t offset = offset_to_align(extent->addr, align);
+    cut_locked(cache, extent, offset, size, state);
+    return extent;
+}
+
+/* Maps a region with room for size at align, and takes the extent from it. */
+static struct jem_extent *
+take_mapped_locked(struct jem_pagecache *cache, size_t size, size_t align)
+    REQUIRES(cache->lock)
+{
+    size_t region_size = size > cache->grow_size ? size : cache->grow_size;
+    size_t region_align = align > PAGES_HUGE_SIZE ? align : PAGES_HUGE_SIZE;
+    region_size = (region_size + PAGES_HUGE_SIZE - 1) & ~(PAGES_HUGE_SIZE - 1);
+    struct jem_region *region = jem_meta_take(cache->meta, sizeof *region);
+    if (region == NULL) {
+        return NULL;
+    }
+    char *addr = pages_map(region_size, region_align);
+    if (addr == NULL) {
+        return NULL;
+    }
+    if (!jem_owner_reserve(addr, region_size)) {
+        (void)pages_unmap(addr, region_size);
+        return NULL;
+    }
+    if (cache->huge) {
+        (void)pages_huge(addr, region_size, true);
+    }
+    *region = (struct jem_region){cache->regions, addr, region_size};
+    cache->regions = region;
+    cache->mapped_size += region_size;
+    if (cache->grow_size < GROW_SIZE_MAX) {
+        cache->grow_size *= 2;
+    }
+    struct jem_extent *extent =
+        new_structure_locked(cache, region, addr, region_size, true);
+    cut_locked(cache, extent, 0, size, JEM_RETAINED);
+    return extent;
+}
+
+static struct jem_extent *
+take_locked(struct jem_pagecache *cache, size_t size, size_t align)
+    REQUIRES(cache->lock)
+{
+    if (!reserve_structures_locked(cache, 3)) {
+        return NULL;
+    }
+    for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
+        struct jem_extent *extent =
+            take_free_locked(cache, (enum jem_extent_state)s, size, align);
+        if (extent != NULL) {
+            return extent;
+        }
+    }
+    return take_mapped_locked(cache, size, align);
+}
+
+/* Enters an extent in use, or takes it out; the owner map and I6. */
+static void
+enter_locked(struct jem_pagecache *cache, struct jem_extent *extent,
+    unsigned size_class) REQUIRES(cache->lock)
+{
+    jem_owner_set(extent, size_class);
+    if (!extent->slab) {
+        cache->large_size += extent->size;
+        cache->large_count++;
+    }
+}
+
+static void
+leave_locked(struct jem_pagecache *cache, struct jem_extent *extent)
+    REQUIRES(cache->lock)
+{
+    jem_owner_clear(extent);
+    if (!extent->slab) {
+        cache->large_size -= extent->size;
+        cache->large_count--;
+    }
+}
+
+struct jem_extent *
+jem_pagecache_take(
+    struct jem_pagecache *cache, size_t size, size_t align, unsigned size_class)
+{
+    ASSERT(size > 0 && size % JEM_PAGE == 0);
+    if (size > PTRDIFF_MAX || align > PTRDIFF_MAX - size) {
+        return NULL;
+    }
+    mtx_lock(&cache->lock);
+    struct jem_extent *extent = take_locked(cache, size, align);
+    if (extent != NULL) {
+        enter_locked(cache, extent, size_class);
+    }
+    mtx_unlock(&cache->lock);
+    return extent;
+}
+
+/* ---- purging */
+
+static struct jem_decay *
+decay_of(struct jem_pagecache *cache, enum jem_extent_state state)
+{
+    return state == JEM_DIRTY ? &cache->dirty_decay : &cache->muzzy_decay;
+}
+
+/* Takes the oldest extents until at most limit pages are left. */
+static unsigned
+stash_locked(struct jem_pagecache *cache, enum jem_extent_state state,
+    size_t limit_pages, struct jem_extent **stash) REQUIRES(cache->lock)
+{
+    struct jem_free_extents *set = &cache->free[state];
+    unsigned count = 0;
+    while (count < PURGE_BATCH && set->pages > limit_pages) {
+        struct list *oldest = list_last(&set->by_age);
+        struct jem_extent *extent = LIST_OF(oldest, struct jem_extent, link);
+        remove_locked(cache, extent);
+        jem_owner_set(extent, JEM_CLASS_NONE); /* I7 */
+        stash[count++] = extent;
+    }
+    return count;
+}
+
+/* Gives one extent's memory back; says what kind it is now. */
+static enum jem_extent_state
+purge_extent(
+    struct jem_extent *extent, enum jem_extent_state state, bool keep_muzzy)
+{
+    if (state == JEM_DIRTY && keep_muzzy &&
+        pages_purge_lazily(extent->addr, extent->size)) {
+        return JEM_MUZZY;
+    }
+    extent->zeroed = pages_purge(extent->addr, extent->size);
+    return JEM_RETAINED;
+}
+
+/* Purges one kind down to the limit; gives the lock up around each batch. */
+static void
+purge_locked(struct jem_pagecache *cache, enum jem_extent_state state,
+    size_t limit_pages, bool keep_muzzy) REQUIRES(cache->lock)
+{
+    struct jem_extent *stash[PURGE_BATCH];
+    enum jem_extent_state now[PURGE_BATCH];
+    unsigned count;
+    while ((count = stash_locked(cache, state, limit_pages, stash)) > 0) {
+        mtx_unlock(&cache->lock);
+        for (unsigned i = 0; i < count; i++) {
+            now[i] = purge_extent(stash[i], state, keep_muzzy);
+        }
+        mtx_lock(&cache->lock);
+        cache->purged_count += count;
+        for (unsigned i = 0; i < count; i++) {
+            jem_owner_clear(stash[i]);
+            free_locked(cache, stash[i], now[i]);
+        }
+    }
+}
+
+static void
+decay_locked(struct jem_pagecache *cache, enum jem_extent_state state,
+    uint64_t now_ns) REQUIRES(cache->lock)
+{
+    struct jem_decay *decay = decay_of(cache, state);
+    bool moved = jem_decay_advance(decay, now_ns, cache->free[state].pages);
+    if (moved || decay->time_ms == 0) {
+        purge_locked(
+            cache, state, decay->limit_pages, cache->muzzy_decay.time_ms != 0);
+    }
+}
+
+void
+jem_pagecache_tick(struct jem_pagecache *cache)
+{
+    uint64_t now_ns = machine.clock_ns();
+    if (mtx_trylock(&cache->lock)) {
+        decay_locked(cache, JEM_DIRTY, now_ns);
+        decay_locked(cache, JEM_MUZZY, now_ns);
+        mtx_unlock(&cache->lock);
+    }
+}
+
+bool
+jem_pagecache_purge(struct jem_pagecache *cache)
+{
+    mtx_lock(&cache->lock);
+    bool any = cache->free[JEM_DIRTY].pages + cache->free[JEM_MUZZY].pages != 0;
+    purge_locked(cache, JEM_DIRTY, 0, false);
+    purge_locked(cache, JEM_MUZZY, 0, false);
+    mtx_unlock(&cache->lock);
+    return any;
+}
+
+void
+jem_pagecache_set_decay(
+    struct jem_pagecache *cache, enum jem_extent_state state, int64_t decay_ms)
+{
+    uint64_t now_ns = machine.clock_ns();
+    mtx_lock(&cache->lock);
+    jem_decay_set(
+        decay_of(cache, state), decay_ms, now_ns, cache->free[state].pages);
+    decay_locked(cache, state, now_ns);
+    mtx_unlock(&cache->lock);
+}
+
+/* ---- giving and resizing */
+
+void
+jem_pagecache_give(struct jem_pagecache *cache, struct jem_extent *extent)
+{
+    ASSERT(extent->arena == cache->arena && extent->state == JEM_ACTIVE);
+    mtx_lock(&cache->lock);
+    leave_locked(cache, extent);
+    extent->zeroed = false;
+    free_locked(cache, extent, JEM_DIRTY);
+    if (cache->dirty_decay.time_ms == 0) {
+        purge_locked(cache, JEM_DIRTY, 0, cache->muzzy_decay.time_ms != 0);
+    }
+    mtx_unlock(&cache->lock);
+}
+
+/* Joins the extent with the pages behind it, when they are free and enough. */
+static bool
+grow_locked(struct jem_pagecache *cache, struct jem_extent *extent,
+    size_t new_size) REQUIRES(cache->lock)
+{
+    size_t more = new_size - extent->size;
+    for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
+        enum jem_extent_state state = (enum jem_extent_state)s;
+        struct jem_extent *behind =
+            neighbour(extent, extent->addr + extent->size, state);
+        if (behind == NULL || behind->size < more) {
+            continue;
+        }
+        remove_locked(cache, behind);
+        cut_locked(cache, behind, 0, more, state);
+        extent->size = new_size;
+        extent->zeroed = extent->zeroed && behind->zeroed;
+        drop_structure_locked(cache, behind);
+        return true;
+    }
+    return false;
+}
+
+static bool
+resize_locked(struct jem_pagecache *cache, struct jem_extent *extent,
+    size_t new_size) REQUIRES(cache->lock)
+{
+    if (!reserve_structures_locked(cache, 2)) {
+        return false;
+    }
+    if (new_size > extent->size) {
+        return grow_locked(cache, extent, new_size);
+    }
+    extent->zeroed = false; /* The tail has been the caller's. */
+    cut_locked(cache, extent, 0, new_size, JEM_DIRTY);
+    return true;
+}
+
+bool
+jem_pagecache_resize(
+    struct jem_pagecache *cache, struct jem_extent *extent, unsigned size_class)
+{
+    unsigned old_class = extent->size_class;
+    size_t new_size = jem_class_size(size_class);
+    ASSERT(new_size != extent->size && new_size % JEM_PAGE == 0);
+    mtx_lock(&cache->lock);
+    leave_locked(cache, extent);
+    bool resized = resize_locked(cache, extent, new_size);
+    enter_locked(cache, extent, resized ? size_class : old_class);
+    mtx_unlock(&cache->lock);
+    return resized;
+}
+
+/* ---- life */
+
+void
+jem_pagecache_init(struct jem_pagecache *cache, struct jem_arena *arena,
+    struct jem_meta *meta, int64_t dirty_decay_ms, int64_t muzzy_decay_ms,
+    bool huge)
+{
+    uint64_t now_ns = machine.clock_ns();
+    mtx_init(&cache->lock, MTX_EXTENT);
+    cache->arena = arena;
+    cache->meta = meta;
+    for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
+        tree_init(&cache->free[s].by_size, compare_extents);
+        list_init(&cache->free[s].by_age);
+        cache->free[s].pages = 0;
+    }
+    jem_decay_init(&cache->dirty_decay, dirty_decay_ms, now_ns);
+    jem_decay_init(&cache->muzzy_decay, muzzy_decay_ms, now_ns);
+    list_init(&cache->spare);
+    cache->regions = NULL;
+    cache->mapped_size = 0;
+    cache->large_size = 0;
+    cache->large_count = 0;
+    cache->grow_size = GROW_SIZE_MIN;
+    cache->purged_count = 0;
+    cache->huge = huge;
+}
+
+void
+jem_pagecache_fini(struct jem_pagecache *cache)
+{
+    for (struct jem_region *region = cache->regions; region != NULL;
+         region = region->next) {
+        jem_owner_forget(region->addr, region->size);
+        (void)pages_unmap(region->addr, region->size);
+    }
+    mtx_fini(&cache->lock);
+}
+
+/* ---- checking */
+
+static void
+check_set_locked(struct jem_pagecache *cache, enum jem_extent_state state)
+    REQUIRES(cache->lock)
+{
+    struct jem_free_extents *set = &cache->free[state];
+    struct tree_node *node;
+    size_t pages = 0;
+    tree_check(&set->by_size);
+    list_check(&set->by_age);
+    TREE_EACH (node, &set->by_size) {
+        const struct jem_extent *extent = extent_of(node);
+        const char *last = extent->addr + extent->size - 1;
+        CHECK(extent->state == state && extent->arena == cache->arena);
+        CHECK(jem_owner_extent(jem_owner_get(extent->addr)) == extent);
+        CHECK(jem_owner_extent(jem_owner_get(last)) == extent); /* I2 */
+        CHECK(neighbour(extent, last + 1, state) == NULL);      /* I3 */
+        pages += extent->size / JEM_PAGE;
+    }
+    CHECK(set->pages == pages); /* I1 */
+    CHECK(list_count(&set->by_age) == set->by_size.count);
+}
+
+/* Walks every region: extents follow one another without a gap. */
+static void
+check_regions_locked(struct jem_pagecache *cache) REQUIRES(cache->lock)
+{
+    size_t large_size = 0;
+    size_t large_count = 0;
+    for (struct jem_region *region = cache->regions; region != NULL;
+         region = region->next) {
+        char *end = region->addr + region->size;
+        for (char *addr = region->addr; addr < end;) {
+            struct jem_owner owner = jem_owner_get(addr);
+            struct jem_extent *extent = jem_owner_extent(owner);
+            CHECK(owner.word != 0); /* I7 */
+            CHECK(extent->addr == addr && extent->size > 0);
+            CHECK(extent->arena == cache->arena);
+            CHECK(extent->region == region); /* I4 */
+            CHECK(extent->size <= (size_t)(end - addr));
+            if (!extent->slab && extent->size_class != JEM_CLASS_NONE) {
+                large_size += extent->size;
+                large_count++;
+            }
+            addr += extent->size;
+        }
+    }
+    CHECK(large_size == cache->large_size); /* I6 */
+    CHECK(large_count == cache->large_count);
+}
+
+void
+jem_pagecache_check(struct jem_pagecache *cache)
+{
+    mtx_lock(&cache->lock);
+    check_regions_locked(cache);
+    for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
+        check_set_locked(cache, (enum jem_extent_state)s);
+    }
+    mtx_unlock(&cache->lock);
+}
+
+void
+jem_pagecache_dump(struct jem_pagecache *cache, int fd)
+{
+    static const char *const names[] = {"active", "dirty", "muzzy", "retained"};
+    struct print print;
+    print_init(&print, fd);
+    mtx_lock(&cache->lock);
+    print_format(&print, "    pages: mapped %zu bytes, %zu large in %zu\n",
+        cache->mapped_size, cache->large_count, cache->large_size);
+    for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
+        print_format(&print, "    %s: %zu pages in %zu extents\n", names[s],
+            cache->free[s].pages, cache->free[s].by_size.count);
+    }
+    mtx_unlock(&cache->lock);
+    print_flush(&print);
+}

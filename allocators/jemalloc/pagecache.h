@@ -1,0 +1,86 @@
+/*
+ * pagecache.h - an arena's pages: split, coalesced, kept for a time, given back
+ *
+ *     arena: slabs, large blocks <-- extent --> page cache <-- pages --> OS
+ *
+ *     dirty --(dirty decay)--> muzzy --(muzzy decay)--> retained
+ *
+ * A request is served from dirty extents first, since their memory is there,
+ * then muzzy, then retained, then by a mapping that is larger than asked for;
+ * the rest of the mapping is retained. Of the extents of one kind the lowest
+ * address in the least page class that fits is taken, and what is over is split
+ * off. A freed extent is joined with free neighbours of its kind.
+ *
+ * Concurrency: any thread; each call takes pagecache.lock, of rank MTX_EXTENT,
+ * and gives it up around madvise.
+ * Failure: take returns NULL when out of memory. resize returns false when the
+ * neighbour is not free or metadata is short; nothing changed.
+ * give does not fail.
+ * Design: jemalloc(3), "opt.dirty_decay_ms", "opt.muzzy_decay_ms",
+ * "opt.retain"; Evans, "Tick Tock, malloc Needs a Clock" (Applicative 2015).
+ */
+#pragma once
+
+#include "base/sync.h"
+#include "jemalloc/decay.h"
+#include "jemalloc/extent.h"
+#include "jemalloc/meta.h"
+
+/* The free extents of one kind. */
+struct jem_free_extents {
+    struct tree by_size; /* page class, then address */
+    struct list by_age;  /* newest first */
+    size_t pages;
+};
+
+/* One mapping. Extents of two regions are not joined, so each region can be
+ * walked, and unmapped, by itself. */
+struct jem_region {
+    struct jem_region *next;
+    char *addr;
+    size_t size;
+};
+
+struct jem_pagecache {
+    struct mtx lock;
+    struct jem_arena *arena;
+    struct jem_meta *meta;
+    struct jem_free_extents free[JEM_STATE_COUNT]; /* [lock] not ACTIVE */
+    struct jem_decay dirty_decay, muzzy_decay;     /* [lock] */
+    struct list spare;          /* [lock] extent structures without pages */
+    struct jem_region *regions; /* [lock] */
+    size_t mapped_size;         /* [lock] */
+    size_t large_size;          /* [lock] bytes in ACTIVE extents, no slabs */
+    size_t large_count;         /* [lock] */
+    size_t grow_size;           /* [lock] least size of the next mapping */
+    size_t purged_count;        /* [lock] madvise calls, ever */
+    bool huge;                  /* ask for huge pages */
+};
+
+void jem_pagecache_init(struct jem_pagecache *cache, struct jem_arena *arena,
+    struct jem_meta *meta, int64_t dirty_decay_ms, int64_t muzzy_decay_ms,
+    bool huge);
+/* Unmaps everything, blocks in use included. */
+void jem_pagecache_fini(struct jem_pagecache *cache);
+
+/* An ACTIVE extent of size bytes (whole pages) at a multiple of align, entered
+ * in the owner map with that size class: a slab, or a large block. */
+struct jem_extent *jem_pagecache_take(struct jem_pagecache *cache, size_t size,
+    size_t align, unsigned size_class);
+/* Takes back what take gave. */
+void jem_pagecache_give(struct jem_pagecache *cache, struct jem_extent *extent);
+
+/* Makes a large block one of another large class: longer by the free pages
+ * behind it, or shorter. */
+bool jem_pagecache_resize(struct jem_pagecache *cache,
+    struct jem_extent *extent, unsigned size_class);
+
+/* Lets time do its work: purges what may not be kept any longer. */
+void jem_pagecache_tick(struct jem_pagecache *cache);
+/* Purges all unused pages. True if there were any. */
+bool jem_pagecache_purge(struct jem_pagecache *cache);
+void jem_pagecache_set_decay(
+    struct jem_pagecache *cache, enum jem_extent_state state, int64_t decay_ms);
+
+void jem_pagecache_check(struct jem_pagecache *cache); /* aborts if broken */
+void jem_pagecache_dump(struct jem_pagecache *cache, int fd);

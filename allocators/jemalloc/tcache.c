@@ -1,0 +1,198 @@
+/*
+ * tcache.c - one thread's cache (contract: tcache.h)
+ *
+ * A fill takes part of the capacity, a flush gives back half, the older half:
+ * what was freed last is warm. How much a fill takes follows use: a bin that
+ * ran empty between two collections takes twice as much next time, one that
+ * never came near takes half.
+ *
+ *   I1  empty <= floor <= top <= full, within the slots of the class.
+ *   I2  Every block in a bin is a used block of that class to the arenas.
+ *
+ * Rejected: a low-water mark kept by malloc itself, which costs a compare and
+ * a store in the fast path; the floor gives half its precision for nothing.
+ */
+#include "jemalloc/tcache.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/check.h"
+
+#define COLLECT_EVENTS  16 /* events between two collections */
+#define TICK_EVENTS     64 /* events between two looks at the clock */
+#define FILL_SHIFT_MAX  6
+#define SMALL_SLOTS_MIN 20u
+#define SMALL_SLOTS_MAX 200u
+#define LARGE_BYTES_MAX ((size_t)256 << 10) /* cached in one large bin */
+
+static_assert((TICK_EVENTS & (TICK_EVENTS - 1)) == 0, "used as a mask");
+static_assert((COLLECT_EVENTS & (COLLECT_EVENTS - 1)) == 0, "used as a mask");
+
+struct jem_tcache jem_tcache_none;
+
+/* How many blocks of a class a bin may hold: even, at least 2. */
+static unsigned
+slot_count(unsigned class)
+{
+    if (class < JEM_SMALL_COUNT) {
+        unsigned count = 2 * jem_slab_shapes[class].region_count;
+        count = count < SMALL_SLOTS_MIN ? SMALL_SLOTS_MIN : count;
+        return count > SMALL_SLOTS_MAX ? SMALL_SLOTS_MAX : count;
+    }
+    size_t count = LARGE_BYTES_MAX / jem_class_size(class);
+    return count < 2 ? 2 : (unsigned)count & ~1u;
+}
+
+size_t
+jem_tcache_size(void)
+{
+    size_t slots = 0;
+    for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
+        slots += slot_count(class);
+    }
+    return sizeof(struct jem_tcache) + slots * sizeof(void *);
+}
+
+void
+jem_tcache_init(struct jem_tcache *tcache, struct jem_heap *heap,
+    struct jem_arena *arena, unsigned shard)
+{
+    void **slot = tcache->slots;
+    for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
+        struct jem_tbin *bin = &tcache->bins[class];
+        bin->empty = bin->floor = bin->top = slot;
+        slot += slot_count(class);
+        bin->full = slot;
+        bin->fill_shift = 1;
+        bin->floor_hit = false;
+    }
+    tcache->heap = heap;
+    tcache->arena = arena;
+    tcache->shard = shard;
+    tcache->event_count = 0;
+    tcache->collect_class = 0;
+    list_init(&tcache->link);
+}
+
+/* ---- flushing */
+
+/* Gives the `count` oldest blocks of a bin back. */
+static void
+flush_oldest(struct jem_tbin *bin, unsigned class, size_t count)
+{
+    size_t kept = jem_tbin_count(bin) - count;
+    if (class < JEM_SMALL_COUNT) {
+        jem_arena_give_small(bin->empty, count);
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            jem_arena_give_large(
+                jem_owner_extent(jem_owner_get(bin->empty[i])));
+        }
+    }
+    memmove(bin->empty, bin->empty + count, kept * sizeof(void *));
+    bin->top = bin->empty + kept;
+    bin->floor = bin->empty;
+}
+
+void
+jem_tcache_drain(struct jem_tcache *tcache)
+{
+    for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
+        struct jem_tbin *bin = &tcache->bins[class];
+        flush_oldest(bin, class, jem_tbin_count(bin));
+    }
+}
+
+/* ---- collecting */
+
+/* Flushes what one bin did not need since its last turn. */
+static void
+collect_bin(struct jem_tbin *bin, unsigned class)
+{
+    size_t unused = (size_t)(bin->floor - bin->empty);
+    if (unused > 0 && !bin->floor_hit) {
+        flush_oldest(bin, class, unused - unused / 4);
+        if (bin->fill_shift < FILL_SHIFT_MAX &&
+            jem_tbin_capacity(bin) >> (bin->fill_shift + 1) != 0) {
+            bin->fill_shift++;
+        }
+    } else if (bin->floor_hit && bin->fill_shift > 1) {
+        bin->fill_shift--;
+    }
+    bin->floor = bin->empty + jem_tbin_count(bin) / 2;
+    bin->floor_hit = false;
+}
+
+/* After each fill or flush: now and then a bin is collected, and pages decay. */
+static void
+count_event(struct jem_tcache *tcache)
+{
+    unsigned event = ++tcache->event_count;
+    if ((event & (COLLECT_EVENTS - 1)) == 0) {
+        unsigned class = tcache->collect_class;
+        tcache->collect_class = (class + 1) % JEM_TCACHE_CLASSES;
+        collect_bin(&tcache->bins[class], class);
+    }
+    if ((event & (TICK_EVENTS - 1)) == 0) {
+        jem_pagecache_tick(&tcache->arena->pages);
+    }
+}
+
+/* ---- the two borders */
+
+void *
+jem_tcache_refill(struct jem_tcache *tcache, unsigned size_class, bool *zeroed)
+{
+    struct jem_tbin *bin = &tcache->bins[size_class];
+    *zeroed = false;
+    bin->floor_hit = true;
+    bin->floor = bin->empty;
+    if (bin->top != bin->empty) {
+        return *--bin->top;
+    }
+    void *block = NULL;
+    if (size_class >= JEM_SMALL_COUNT) {
+        block =
+            jem_arena_take_large(tcache->arena, size_class, JEM_PAGE, zeroed);
+    } else {
+        size_t wanted = jem_tbin_capacity(bin) >> bin->fill_shift;
+        size_t filled = jem_arena_take_small(tcache->arena, tcache->shard,
+            size_class, bin->empty, wanted == 0 ? 1 : wanted);
+        /* The lowest address is to be used first: it must be on top. */
+        for (size_t i = 0; i < filled / 2; i++) {
+            void *low = bin->empty[i];
+            bin->empty[i] = bin->empty[filled - 1 - i];
+            bin->empty[filled - 1 - i] = low;
+        }
+        bin->top = bin->empty + filled;
+        block = filled == 0 ? NULL : *--bin->top;
+    }
+    count_event(tcache);
+    return block;
+}
+
+void
+jem_tcache_spill(struct jem_tcache *tcache, unsigned size_class, void *block)
+{
+    struct jem_tbin *bin = &tcache->bins[size_class];
+    flush_oldest(bin, size_class, jem_tbin_capacity(bin) / 2);
+    *bin->top++ = block;
+    count_event(tcache);
+}
+
+void
+jem_tcache_check(const struct jem_tcache *tcache)
+{
+    for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
+        const struct jem_tbin *bin = &tcache->bins[class];
+        CHECK(bin->empty <= bin->floor && bin->floor <= bin->top); /* I1 */
+        CHECK(bin->top <= bin->full);
+        for (void **slot = bin->empty; slot != bin->top; slot++) { /* I2 */
+            struct jem_owner owner = jem_owner_get(*slot);
+            CHECK(owner.word != 0 && jem_owner_class(owner) == class);
+            CHECK(class >= JEM_SMALL_COUNT ||
+                  !jem_slab_region_is_free(jem_owner_extent(owner), *slot));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+/*
+ * tcache.h - one thread's cache: a stack of free blocks a size class
+ *
+ *     malloc, free --> tcache --(fill, flush: batches)--> arenas
+ *
+ *     struct jem_tbin:   empty      floor      top        full
+ *                          | block .. | block .. | (room) .. |
+ *
+ * malloc pops at top while top != floor; free pushes while top != full. Both
+ * borders are the slow path's business. Between two collections the floor
+ * stands at half of what the bin held: if top never came down to it, what is
+ * below was not needed, and three quarters of it are flushed.
+ *
+ * Concurrency: a tcache belongs to one thread. fill, flush and drain take the
+ * locks of bins and page caches.
+ * Failure: fill returns NULL when out of memory.
+ * Design: jemalloc(3), "opt.tcache", "opt.tcache_max"; Evans, "Scalable memory
+ * allocation using jemalloc" (2011), section on thread caching.
+ */
+#pragma once
+
+#include "jemalloc/arena.h"
+#include "parts/list.h"
+
+/* Classes up to this size are cached. */
+#define JEM_TCACHE_SIZE_MAX ((size_t)128 << 10)
+#define JEM_TCACHE_CLASSES  49u
+
+struct jem_tbin {
+    void **top;
+    void **floor;
+    void **full;
+    void **empty;
+    uint8_t fill_shift; /* a fill takes capacity >> fill_shift */
+    bool floor_hit;     /* since the last collection */
+};
+
+struct jem_tcache {
+    struct jem_tbin bins[JEM_TCACHE_CLASSES];
+    struct jem_heap *heap;
+    struct jem_arena *arena;
+    unsigned shard;
+    unsigned event_count;   /* fills and flushes: the clock of collection */
+    unsigned collect_class; /* whose turn it is */
+    struct list link;       /* [heap.threads_lock] */
+    void *slots[];          /* the stacks, one behind the other */
+};
+
+/* Without room or blocks: every call on it goes the slow path. */
+extern struct jem_tcache jem_tcache_none;
+
+/* Bytes of a tcache with its stacks. */
+size_t jem_tcache_size(void);
+/* In zeroed memory of that size. */
+void jem_tcache_init(struct jem_tcache *tcache, struct jem_heap *heap,
+    struct jem_arena *arena, unsigned shard);
+
+/* A block of that class; the bin had none above its floor. *zeroed only for
+ * large classes. */
+void *jem_tcache_refill(
+    struct jem_tcache *tcache, unsigned size_class, bool *zeroed);
+/* Makes room in a full bin, then pushes. */
+void jem_tcache_spill(
+    struct jem_tcache *tcache, unsigned size_class, void *block);
+/* Empties all bins. */
+void jem_tcache_drain(struct jem_tcache *tcache);
+
+static inline size_t
+jem_tbin_count(const struct jem_tbin *bin)
+{
+    return (size_t)(bin->top - bin->empty);
+}
+
+static inline size_t
+jem_tbin_capacity(const struct jem_tbin *bin)
+{
+    return (size_t)(bin->full - bin->empty);
+}
+
+void jem_tcache_check(const struct jem_tcache *tcache);

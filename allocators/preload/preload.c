@@ -1,0 +1,127 @@
+/*
+ * preload.c - malloc and friends over one design, for LD_PRELOAD or -l
+ *
+ *     a program's malloc --> this --> PREFIXmalloc of the design
+ *
+ * Compiled once for each design, with PRELOAD_PREFIX and PRELOAD_HEADER. The
+ * compiler makes each function a jump. Every name of glibc's malloc is here:
+ * one that is missing would reach glibc's own heap with a block of ours.
+ *
+ * Concurrency, failure: as the design's header says.
+ * Design: glibc manual, "Replacing malloc".
+ */
+#include <malloc.h>
+#include <stdlib.h>
+
+#include PRELOAD_HEADER
+
+#define JOIN_(prefix, name) prefix##name
+#define JOIN(prefix, name)  JOIN_(prefix, name)
+#define OURS(name)          JOIN(PRELOAD_PREFIX, name)
+#define EXPORTED            __attribute__((visibility("default")))
+
+/* C23 names that libc's headers may lack. */
+void free_sized(void *block, size_t size);
+void free_aligned_sized(void *block, size_t align, size_t size);
+
+EXPORTED void *
+malloc(size_t size)
+{
+    return OURS(malloc)(size);
+}
+
+EXPORTED void
+free(void *block)
+{
+    OURS(free)(block);
+}
+
+EXPORTED void *
+calloc(size_t count, size_t size)
+{
+    return OURS(calloc)(count, size);
+}
+
+EXPORTED void *
+realloc(void *block, size_t size)
+{
+    return OURS(realloc)(block, size);
+}
+
+EXPORTED void *
+reallocarray(void *block, size_t count, size_t size)
+{
+    return OURS(reallocarray)(block, count, size);
+}
+
+EXPORTED void *
+memalign(size_t align, size_t size)
+{
+    return OURS(memalign)(align, size);
+}
+
+EXPORTED void *
+aligned_alloc(size_t align, size_t size)
+{
+    return OURS(aligned_alloc)(align, size);
+}
+
+EXPORTED int
+posix_memalign(void **out, size_t align, size_t size)
+{
+    return OURS(posix_memalign)(out, align, size);
+}
+
+EXPORTED void *
+valloc(size_t size)
+{
+    return OURS(valloc)(size);
+}
+
+EXPORTED void *
+pvalloc(size_t size)
+{
+    return OURS(pvalloc)(size);
+}
+
+EXPORTED void
+free_sized(void *block, size_t size)
+{
+    OURS(free_sized)(block, size);
+}
+
+EXPORTED void
+free_aligned_sized(void *block, size_t align, size_t size)
+{
+    OURS(free_aligned_sized)(block, align, size);
+}
+
+EXPORTED size_t
+malloc_usable_size(void *block)
+{
+    return OURS(malloc_usable_size)(block);
+}
+
+EXPORTED int
+malloc_trim(size_t pad)
+{
+    return OURS(malloc_trim)(pad);
+}
+
+EXPORTED struct mallinfo2
+mallinfo2(void)
+{
+    return OURS(mallinfo2)();
+}
+
+EXPORTED int
+mallopt(int parameter, int value)
+{
+    return OURS(mallopt)(parameter, value);
+}
+
+EXPORTED void
+malloc_stats(void)
+{
+    OURS(malloc_stats)();
+}
