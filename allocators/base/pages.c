@@ -22,6 +22,7 @@
 
 #include "base/check.h"
 #include "base/machine.h"
+#include "base/poison.h"
 
 #define NO_FAULT 0
 
@@ -183,6 +184,7 @@ pages_decommit(void *addr, size_t size)
 bool
 pages_unmap(void *addr, size_t size)
 {
+    poison_use(addr, size); /* who gets these addresses next may use them */
     return ask_unmap(addr, size);
 }
 

@@ -1,0 +1,79 @@
+/*
+ * poison.h - free memory that nobody may read, under AddressSanitizer
+ *
+ *     a design's free, its carving --> poison --> the sanitizer's shadow
+ *
+ * A design marks the bytes of free memory that hold nothing: all of a free
+ * chunk but its header and links. Whoever then reads or writes them, the design
+ * itself, the harness or a user, dies at that instruction with a report. The
+ * bytes must be in use again before the design hands them out or links them.
+ * Without the sanitizer both calls are nothing, so the memory and the order of
+ * events are the same in all builds.
+ *
+ * The shadow has one mark for 8 bytes. poison_free marks the whole 8-byte
+ * groups inside the range; poison_use clears every byte of its range. Pages
+ * that go back to the OS are cleared by pages_unmap.
+ *
+ * Concurrency: whoever owns the range: the holder of the lock that guards it.
+ * Failure: none.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __has_feature
+#    if __has_feature(address_sanitizer)
+#        define POISON_ON 1
+#    endif
+#endif
+#ifdef __SANITIZE_ADDRESS__ /* gcc's way to say it */
+#    define POISON_ON 1
+#endif
+
+#ifdef POISON_ON
+#    include <sanitizer/asan_interface.h>
+#endif
+
+/* Free memory that holds nothing. */
+static inline void
+poison_free(const void *addr, size_t size)
+{
+#ifdef POISON_ON
+    uintptr_t first = ((uintptr_t)addr + 7) & ~(uintptr_t)7;
+    uintptr_t end = ((uintptr_t)addr + size) & ~(uintptr_t)7;
+
+    if (first < end) {
+        ASAN_POISON_MEMORY_REGION((const void *)first, end - first);
+    }
+#else
+    (void)addr;
+    (void)size;
+#endif
+}
+
+/* Memory that holds something again. */
+static inline void
+poison_use(const void *addr, size_t size)
+{
+#ifdef POISON_ON
+    ASAN_UNPOISON_MEMORY_REGION(addr, size);
+#else
+    (void)addr;
+    (void)size;
+#endif
+}
+
+/* True when that byte may not be touched; always false without the sanitizer,
+ * so it serves assertions such as ASSERT(!poison_is(block)) and tests. */
+static inline bool
+poison_is(const void *addr)
+{
+#ifdef POISON_ON
+    return __asan_address_is_poisoned(addr) != 0;
+#else
+    (void)addr;
+    return false;
+#endif
+}
