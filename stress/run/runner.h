@@ -9,7 +9,7 @@
  * them together. Both end by freeing every block that the program still holds.
  *
  * Concurrency: one run at a time for a struct runner.
- * Failure: runner_init returns false when memory cannot be mapped. A run stops
+ * Failure: runner_open returns false when memory cannot be mapped. A run stops
  * early when an observer says so; then the program's blocks stay allocated and
  * the heap is not to be trusted.
  */
@@ -26,39 +26,43 @@
 
 #define RUNNER_OBSERVERS_MAX 4
 
+enum progress_phase {
+    PROGRESS_IDLE,  /* has not begun, or has ended */
+    PROGRESS_CALL,  /* goes from call to call */
+    PROGRESS_WAIT,  /* in OP_WAIT */
+    PROGRESS_FORK,  /* waits for its forked child */
+    PROGRESS_CHILD, /* is the forked child */
+    PROGRESS_CHECK  /* in alloc_ops.check */
+};
+
 /* How far a thread of a run is; a watchdog reads it from another process. */
 struct progress {
     _Alignas(64) _Atomic uint64_t op_index; /* the operation it is in */
     _Atomic uint64_t call_count;            /* calls begun, ever */
-    _Atomic uint64_t work_size; /* bytes the call may have to copy */
-    _Atomic uint32_t call_kind; /* of the call it is in */
+    _Atomic uint64_t work_size; /* bytes that the call may have to copy */
+    _Atomic uint32_t op_kind;   /* of the call */
     _Atomic uint32_t phase;     /* enum progress_phase */
     _Atomic int32_t tid;
-    _Atomic int32_t fork_pid; /* the child that it waits for */
-};
-
-enum progress_phase {
-    PROGRESS_IDLE,    /* has not begun, or has ended */
-    PROGRESS_BETWEEN, /* in the harness */
-    PROGRESS_CALL,    /* in the allocator */
-    PROGRESS_WAIT,    /* in OP_WAIT */
-    PROGRESS_FORK,    /* waits for a forked child */
-    PROGRESS_CHILD,   /* is the forked child */
-    PROGRESS_CHECK    /* in alloc_ops.check */
+    _Atomic int32_t fork_pid; /* the child that it waits for, or 0 */
 };
 
 struct runner {
     const struct alloc_ops *ops;
     struct heap *heap;
     struct observer *observers[RUNNER_OBSERVERS_MAX]; /* NULL after the last */
-    struct progress *progress; /* one for each thread, or NULL */
-    bool faults;               /* the allocator is built in: inject faults */
-    struct run *run;           /* slots and threads, kept between runs */
+    struct progress *progress; /* PROGRAM_THREADS_MAX of them, or NULL */
+    bool injects_faults;       /* ops is built in: pages_fail_at reaches it */
+    bool fork_only_exits;      /* forked children do not allocate */
+    void (*ask_stats)(void);   /* OP_STATS where ops has no stats, or NULL */
+    struct run *run;           /* slots and blocks, kept between runs */
 };
 
-bool runner_init(struct runner *runner);
-void runner_fini(struct runner *runner);
+bool runner_open(struct runner *runner);
+void runner_close(struct runner *runner);
 
-/* False: an observer stopped it. */
+/* Each returns false when the run was stopped. */
 bool runner_inline(struct runner *runner, const struct program *program);
 bool runner_threads(struct runner *runner, const struct program *program);
+
+/* Inline where one thread is enough and no OP_EXIT asks for another. */
+bool runner_run(struct runner *runner, const struct program *program);
