@@ -43,6 +43,12 @@ static const char *const rank_names[] = {
 static_assert(sizeof(rank_names) / sizeof(rank_names[0]) == MTX_RANK_COUNT,
     "every rank has a name");
 
+const char *
+witness_rank_name(enum mtx_rank rank)
+{
+    return rank_names[rank];
+}
+
 /* Prints "malstrom: lock order: RANK WHAT", and which lock is in the way. */
 _Noreturn static void
 stop(enum mtx_rank rank, const char *what, const struct mtx *other)

@@ -16,8 +16,12 @@
  */
 #pragma once
 
+#include "base/ranks.h"
+
 struct mtx;
 
 void witness_lock(const struct mtx *mtx);    /* about to wait for it */
 void witness_trylock(const struct mtx *mtx); /* has it */
 void witness_unlock(const struct mtx *mtx);
+
+const char *witness_rank_name(enum mtx_rank rank);

@@ -38,6 +38,16 @@ const struct verdict verdicts[VERDICT_KIND_COUNT] = {
         "the allocator accuses a valid program of misuse and stops it", true},
     [VERDICT_FORK] = {"fork", "a forked child hangs or breaks in the allocator",
         true},
+    [VERDICT_RACE] = {"race",
+        "two threads access a byte, one writes, and C11 orders neither first",
+        true},
+    [VERDICT_OWNERSHIP] = {"ownership",
+        "the allocator touches a live block, or pages that it gave back", true},
+    [VERDICT_LIVELOCK] = {"livelock",
+        "threads run and run under a fair schedule, and none gets anywhere",
+        true},
+    [VERDICT_NONDETERMINISM] = {"nondeterminism",
+        "one program under one schedule runs in two ways", false},
 };
 
 enum verdict_kind

@@ -1,0 +1,256 @@
+/*
+ * fiber.c - logical threads (contract: fiber.h)
+ *
+ * A slot of the region:
+ *
+ *     | guard | fiber's stack ..... | guard | pthread's stack ...| TLS, TCB |
+ *
+ * The pthread is made with the upper stack, so glibc lays its TLS and its
+ * thread control block at the top of it, at the same address in each process.
+ *
+ * A fiber is abandoned by starting it anew: nothing unwinds. That is sound
+ * because all that it touched is rewound. In baton mode its pthread sits deep
+ * in a call then, and jumps back to its base before it starts again.
+ */
+#include "observe/fiber.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <link.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "observe/region.h"
+
+#ifndef HWCAP2_FSGSBASE
+#    define HWCAP2_FSGSBASE (1 << 1)
+#endif
+
+#define GUARD_SIZE         REGION_PAGE
+#define PTHREAD_STACK_SIZE ((size_t)512 << 10)
+
+void fiber_swap(void **from_sp, void *to_sp, uintptr_t to_tp);
+void fiber_trampoline(void);
+
+static bool baton_wanted;
+
+static bool
+can_load_tls_base(void)
+{
+#if defined(__x86_64__)
+    return (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
+#elif defined(__aarch64__)
+    return true;
+#else
+    return false;
+#endif
+}
+
+bool
+fiber_in_user_space(void)
+{
+    static int answer; /* 0 unknown, 1 yes, 2 no */
+    if (answer == 0) {
+        answer = !baton_wanted && can_load_tls_base() ? 1 : 2;
+    }
+    return answer == 1;
+}
+
+void
+fiber_use_baton(void)
+{
+    baton_wanted = true;
+    CHECK(!fiber_in_user_space());
+}
+
+uintptr_t
+fiber_slot_addr(unsigned slot)
+{
+    return REGION_BASE + slot * FIBER_SLOT_SIZE;
+}
+
+static void
+wait_while(uint32_t *word, uint32_t value)
+{
+    while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == value) {
+        syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+    }
+}
+
+static void
+set_and_wake(uint32_t *word, uint32_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+/*
+ * The executable's thread-local variables: where their first values lie, and
+ * where a thread's copy lies from its TLS base.
+ */
+struct tls_image {
+    const void *first_values;
+    size_t file_size;
+    size_t size;
+    ptrdiff_t offset;
+};
+
+static int
+find_tls_image(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    (void)size;
+    struct tls_image *image = arg;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        if (header->p_type != PT_TLS) {
+            continue;
+        }
+        size_t align = header->p_align > 0 ? header->p_align : 1;
+        image->first_values = (const void *)(info->dlpi_addr + header->p_vaddr);
+        image->file_size = header->p_filesz;
+        image->size = header->p_memsz;
+#if defined(__aarch64__)
+        image->offset = (ptrdiff_t)((16 + align - 1) & ~(align - 1));
+#else
+        image->offset =
+            -(ptrdiff_t)((header->p_memsz + align - 1) & ~(align - 1));
+#endif
+    }
+    return 1; /* The executable is the first object; that is enough. */
+}
+
+static const struct tls_image *
+tls_image(void)
+{
+    static struct tls_image image;
+    static bool known;
+    if (!known) {
+        dl_iterate_phdr(find_tls_image, &image);
+        known = true;
+    }
+    return &image;
+}
+
+void
+fiber_reset_tls(struct fiber *fiber)
+{
+    const struct tls_image *image = tls_image();
+    char *copy = (char *)fiber->tp + image->offset;
+    memcpy(copy, image->first_values, image->file_size);
+    memset(copy + image->file_size, 0, image->size - image->file_size);
+}
+
+/* What the pthread does: lends its TLS, then waits; in baton mode it runs. */
+static void *
+park(void *arg)
+{
+    struct fiber *fiber = arg;
+    fiber->tp = (uintptr_t)__builtin_thread_pointer();
+    fiber->tid = (int)syscall(SYS_gettid);
+    sigsetjmp(fiber->base, 0);
+    if (!fiber->parked) {
+        set_and_wake(&fiber->parked, 1);
+    }
+    wait_while(&fiber->baton, 0);
+    if (!fiber_in_user_space()) {
+        fiber->restart = false;
+        fiber->fn(fiber->arg);
+    }
+    CHECK(!"a fiber's function returned");
+    return NULL;
+}
+
+void
+fiber_adopt_main(struct fiber *fiber)
+{
+    memset(fiber, 0, sizeof(*fiber));
+    fiber->tp = (uintptr_t)__builtin_thread_pointer();
+    fiber->is_open = true;
+    tls_image();
+}
+
+bool
+fiber_open(struct fiber *fiber, unsigned slot)
+{
+    uintptr_t addr = fiber_slot_addr(slot);
+    uintptr_t stack = addr + GUARD_SIZE;
+    uintptr_t lent = stack + FIBER_STACK_SIZE + GUARD_SIZE;
+    CHECK(lent + PTHREAD_STACK_SIZE <= addr + FIBER_SLOT_SIZE);
+    CHECK(addr + FIBER_SLOT_SIZE <= REGION_ARENA);
+
+    memset(fiber, 0, sizeof(*fiber));
+    fiber->slot = slot;
+    if (mprotect((void *)addr, GUARD_SIZE, PROT_NONE) != 0 ||
+        mprotect((void *)(lent - GUARD_SIZE), GUARD_SIZE, PROT_NONE) != 0) {
+        return false;
+    }
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstack(&attributes, (void *)lent, PTHREAD_STACK_SIZE);
+    pthread_t thread;
+    int error = pthread_create(&thread, &attributes, park, fiber);
+    pthread_attr_destroy(&attributes);
+    if (error != 0) {
+        return false;
+    }
+    pthread_detach(thread);
+    wait_while(&fiber->parked, 0);
+    region_open((const void *)stack, FIBER_STACK_SIZE);
+    region_open((const void *)lent, PTHREAD_STACK_SIZE);
+    fiber->is_open = true;
+    return true;
+}
+
+void
+fiber_start(struct fiber *fiber, fiber_fn *fn, void *arg)
+{
+    fiber->fn = fn;
+    fiber->arg = arg;
+    fiber->restart = true;
+    fiber_reset_tls(fiber);
+    uintptr_t *top = (uintptr_t *)(fiber_slot_addr(fiber->slot) + GUARD_SIZE +
+                                   FIBER_STACK_SIZE);
+#if defined(__x86_64__)
+    /* What fiber_swap pops: r15 r14 r13 r12 rbx rbp, then where it returns;
+     * the trampoline's call must find the stack aligned to 16. */
+    top -= 9;
+    memset(top, 0, 9 * sizeof(*top));
+    top[2] = (uintptr_t)arg;
+    top[3] = (uintptr_t)fn;
+    top[6] = (uintptr_t)fiber_trampoline;
+#elif defined(__aarch64__)
+    top -= 20;
+    memset(top, 0, 20 * sizeof(*top));
+    top[1] = (uintptr_t)fiber_trampoline; /* x30 */
+    top[2] = (uintptr_t)fn;               /* x19 */
+    top[3] = (uintptr_t)arg;              /* x20 */
+#endif
+    fiber->sp = top;
+}
+
+static void
+hand_baton(struct fiber *from, struct fiber *to)
+{
+    __atomic_store_n(&from->baton, 0, __ATOMIC_RELAXED);
+    set_and_wake(&to->baton, 1);
+    wait_while(&from->baton, 0);
+    if (from->restart) {
+        siglongjmp(from->base, 1);
+    }
+}
+
+void
+fiber_switch(struct fiber *from, struct fiber *to)
+{
+    if (fiber_in_user_space()) {
+        fiber_swap(&from->sp, to->sp, to->tp);
+    } else {
+        hand_baton(from, to);
+    }
+}

@@ -1,0 +1,261 @@
+/*
+ * race.c - data races (contract: race.h)
+ *
+ * A cell is one of:
+ *
+ *     empty   its tag is of another run
+ *     narrow  tag = run | mask: all accesses so far had exactly these bytes;
+ *             `write` and `read` are the last epochs, reads being ordered
+ *     wide    tag = run | CELL_WIDE: the record at `wide` tells, byte by byte
+ *
+ * Shadow is not cleared between runs: an old tag makes a cell empty. Four cells
+ * of fixed size, as ThreadSanitizer has, would forget at random; a verdict here
+ * must not depend on luck, since "no race in all these schedules" is a claim.
+ *
+ * Invariants:
+ *   I1  narrow: every write so far happens before, or is, `write`.
+ *   I2  narrow: every read since `write` happens before, or is, `read`.
+ *   I3  wide: read[b][t] is the newest read of byte b by t since write[b], or
+ *       earlier; a read that is ordered before write[b] may be forgotten.
+ */
+#include "observe/race.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "observe/weak.h"
+
+#define WIDE_MAX 65536u
+/* A range is checked byte for byte at its ends, and here and there between. */
+#define RANGE_ENDS_SIZE 512u
+#define RANGE_STRIDE    256u
+
+struct cell *race_cells;
+
+static struct wide *wides; /* index 0 is no record */
+static uint32_t wide_count;
+
+#define CELLS_SIZE (REGION_LIMIT / 8 * sizeof(struct cell))
+
+bool
+race_init(void)
+{
+    race_cells = mmap(NULL, CELLS_SIZE, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    wides = mmap(NULL, WIDE_MAX * sizeof(struct wide), PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return race_cells != MAP_FAILED && wides != MAP_FAILED;
+}
+
+void
+race_clear(void)
+{
+    madvise(race_cells, CELLS_SIZE, MADV_DONTNEED);
+}
+
+void
+race_begin(void)
+{
+    wide_count = 1;
+}
+
+static _Noreturn void
+raise_race(uint32_t other, bool other_writes, bool other_atomic, uintptr_t addr,
+    unsigned size, bool write, bool atomic, uintptr_t pc)
+{
+    verdict.has_other = true;
+    verdict.other.thread = clock_epoch_thread(other);
+    verdict.other.write = other_writes;
+    verdict.other.atomic = other_atomic;
+    verdict.other.addr = addr;
+    verdict.other.size = size;
+    verdict.other_count = clock_epoch_count(other);
+    verdict_raise(VERDICT_RACE, pc, addr, size, write, atomic,
+        "thread %u %s%s %u bytes at 0x%lx, unordered with thread %u's %s%s",
+        hot.current->id, atomic ? "atomically " : "",
+        write ? "writes" : "reads", size, (unsigned long)addr,
+        clock_epoch_thread(other), other_atomic ? "atomic " : "",
+        other_writes ? "write" : "read");
+}
+
+static inline bool
+happened(uint32_t epoch)
+{
+    return clock_has(&hot.current->seen.hb, epoch);
+}
+
+/* Makes the cell wide; NULL when there is no record left. */
+static struct wide *
+widen(struct cell *cell)
+{
+    if (wide_count == WIDE_MAX) {
+        cell->tag = 0;
+        return NULL;
+    }
+    struct wide *wide = &wides[wide_count];
+    memset(wide, 0, sizeof(*wide));
+    bool was_narrow = (cell->tag & 0xffff0000u) == hot.run_tag;
+    uint8_t mask = was_narrow ? (uint8_t)cell->tag : 0;
+    for (unsigned byte = 0; byte < 8; byte++) {
+        if (mask >> byte & 1) {
+            wide->write[byte] = cell->write;
+            wide->read[byte][clock_epoch_thread(cell->read)] =
+                clock_epoch_count(cell->read);
+        }
+    }
+    cell->tag = hot.run_tag | CELL_WIDE;
+    cell->wide = wide_count++;
+    return wide;
+}
+
+static inline bool
+is_wide(const struct cell *cell)
+{
+    return cell->tag == (hot.run_tag | CELL_WIDE);
+}
+
+/* A read of that byte which is unordered with the caller: its epoch, or 0. */
+static uint32_t
+find_read(const struct wide *wide, unsigned byte)
+{
+    for (unsigned i = 0; i < thread_count; i++) {
+        if (wide->read[byte][i] > hot.current->seen.hb.at[i]) {
+            return clock_epoch(i, wide->read[byte][i]);
+        }
+    }
+    return 0;
+}
+
+static void
+check_bytes(const struct wide *wide, uintptr_t addr, unsigned size, bool write,
+    bool atomic, uintptr_t pc)
+{
+    for (unsigned byte = addr & 7; byte < (addr & 7) + size; byte++) {
+        if (!happened(wide->write[byte])) {
+            raise_race(
+                wide->write[byte], true, false, addr, size, write, atomic, pc);
+        }
+        uint32_t reader = write ? find_read(wide, byte) : 0;
+        if (reader != 0) {
+            raise_race(reader, false, false, addr, size, write, atomic, pc);
+        }
+    }
+}
+
+static void
+access_wide(
+    struct wide *wide, uintptr_t addr, unsigned size, bool write, uintptr_t pc)
+{
+    bool races = !plan->no_races;
+    if (races) {
+        check_bytes(wide, addr, size, write, false, pc);
+    }
+    if (wide->location != 0) {
+        bool other_writes;
+        uint8_t mask = race_mask(addr, size);
+        uint32_t other =
+            weak_conflict(wide->location, mask, write, &other_writes);
+        if (other != 0 && races) {
+            raise_race(other, other_writes, true, addr, size, write, false, pc);
+        }
+        if (write) {
+            wide->location = weak_drop(wide->location, mask);
+        }
+    }
+    unsigned me = hot.current->id;
+    for (unsigned byte = addr & 7; byte < (addr & 7) + size; byte++) {
+        if (write) {
+            wide->write[byte] = hot.epoch;
+        } else {
+            wide->read[byte][me] = clock_epoch_count(hot.epoch);
+        }
+    }
+}
+
+/* The narrow cell has just these bytes. False when it must be widened. */
+static bool
+access_narrow(
+    struct cell *cell, uintptr_t addr, unsigned size, bool write, uintptr_t pc)
+{
+    if (!happened(cell->write) && !plan->no_races) {
+        raise_race(cell->write, true, false, addr, size, write, false, pc);
+    }
+    if (write) {
+        if (!happened(cell->read) && !plan->no_races) {
+            raise_race(cell->read, false, false, addr, size, true, false, pc);
+        }
+        cell->write = hot.epoch; /* I1 */
+        cell->read = 0;
+        return true;
+    }
+    if (!happened(cell->read)) {
+        return false;
+    }
+    cell->read = hot.epoch; /* I2 */
+    return true;
+}
+
+void
+race_access(uintptr_t addr, unsigned size, bool write, uintptr_t pc)
+{
+    struct cell *cell = race_cell(addr);
+    uint32_t narrow = hot.run_tag | race_mask(addr, size);
+    if (cell->tag == narrow && access_narrow(cell, addr, size, write, pc)) {
+        return;
+    }
+    if ((cell->tag & 0xffff0000u) != hot.run_tag) {
+        cell->tag = narrow;
+        cell->write = write ? hot.epoch : 0;
+        cell->read = write ? 0 : hot.epoch;
+        return;
+    }
+    struct wide *wide = is_wide(cell) ? &wides[cell->wide] : widen(cell);
+    if (wide != NULL) {
+        access_wide(wide, addr, size, write, pc);
+    }
+}
+
+struct wide *
+race_atomic(uintptr_t addr, unsigned size, bool write, uintptr_t pc)
+{
+    struct cell *cell = race_cell(addr);
+    struct wide *wide = is_wide(cell) ? &wides[cell->wide] : widen(cell);
+    if (wide != NULL && !plan->no_races) {
+        check_bytes(wide, addr, size, write, true, pc);
+    }
+    return wide;
+}
+
+static void
+access_span(uintptr_t addr, uintptr_t end, bool write, uintptr_t pc)
+{
+    while (addr < end) {
+        uintptr_t next = (addr | 7) + 1;
+        unsigned size = (unsigned)((next < end ? next : end) - addr);
+        race_access(addr, size, write, pc);
+        addr += size;
+    }
+}
+
+void
+race_range(uintptr_t addr, size_t size, bool write, uintptr_t pc)
+{
+    uintptr_t end = addr + size;
+    if (size <= 2 * RANGE_ENDS_SIZE) {
+        access_span(addr, end, write, pc);
+        return;
+    }
+    access_span(addr, addr + RANGE_ENDS_SIZE, write, pc);
+    uintptr_t last = end - RANGE_ENDS_SIZE;
+    uintptr_t at = (addr + RANGE_ENDS_SIZE + RANGE_STRIDE) & ~7ul;
+    for (; at + 8 <= last; at += RANGE_STRIDE) {
+        race_access(at, 8, write, pc);
+    }
+    access_span(last, end, write, pc);
+}
+
+void
+race_forget(uintptr_t addr, size_t size)
+{
+    memset(race_cell(addr), 0, size / 8 * sizeof(struct cell));
+}
