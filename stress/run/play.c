@@ -329,6 +329,20 @@ sleep_us(uint64_t us)
     nanosleep(&time, NULL);
 }
 
+/* OP_YIELD and OP_TIME call nothing, but are progress. */
+static void
+play_pause(struct player *player, const struct op *op)
+{
+    struct call call = {.kind = (enum op_kind)op->kind};
+    call.op_index = player->op_index;
+    note_progress(player, &call);
+    if (op->kind == OP_YIELD) {
+        sched_yield();
+    } else {
+        sleep_us(op->size);
+    }
+}
+
 static bool
 tell_forked(struct player *player, struct call *call, int status)
 {
@@ -408,7 +422,7 @@ play_fork(struct player *player)
         set_phase(player, PROGRESS_FORK);
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
         }
-        set_phase(player, PROGRESS_CALL);
+        play_attach(player);
         if (player->progress != NULL) {
             atomic_store(&player->progress->fork_pid, 0);
         }
@@ -429,10 +443,8 @@ play_op(struct player *player, const struct op *op)
     case OP_EXIT:
         return PLAY_EXIT;
     case OP_YIELD:
-        sched_yield();
-        break;
     case OP_TIME:
-        sleep_us(op->size);
+        play_pause(player, op);
         break;
     case OP_TRIM:
     case OP_STATS:

@@ -27,12 +27,11 @@
 #define RUNNER_OBSERVERS_MAX 4
 
 enum progress_phase {
-    PROGRESS_IDLE,  /* has not begun, or has ended */
-    PROGRESS_CALL,  /* goes from call to call */
-    PROGRESS_WAIT,  /* in OP_WAIT */
-    PROGRESS_FORK,  /* waits for its forked child */
-    PROGRESS_CHILD, /* is the forked child */
-    PROGRESS_CHECK  /* in alloc_ops.check */
+    PROGRESS_IDLE, /* has not begun, or has ended */
+    PROGRESS_CALL, /* goes from call to call */
+    PROGRESS_WAIT, /* in OP_WAIT */
+    PROGRESS_FORK, /* waits for its forked child */
+    PROGRESS_CHECK /* in alloc_ops.check */
 };
 
 /* How far a thread of a run is; a watchdog reads it from another process. */
