@@ -194,12 +194,17 @@ fork_bears_locks_that_come_and_go(void **state)
     fork_beside(make_and_end_locks, THREADS);
 }
 
+static pthread_barrier_t all_forked;
+
+/* No thread ends while another still forks: its child would hold a thread that
+ * has ended and that nobody joins, which ThreadSanitizer calls a leak. */
 static void *
 fork_often(void *arg)
 {
     for (int i = 0; i < FORKS / 2; i++) {
         fork_and_check();
     }
+    pthread_barrier_wait(&all_forked);
     return arg;
 }
 
@@ -209,6 +214,7 @@ fork_on_two_threads_at_once(void **state)
     pthread_t threads[2];
 
     (void)state;
+    pthread_barrier_init(&all_forked, NULL, 3);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(
             pthread_create(&threads[i], NULL, fork_often, NULL), 0);
@@ -217,6 +223,114 @@ fork_on_two_threads_at_once(void **state)
     for (int i = 0; i < 2; i++) {
         pthread_join(threads[i], NULL);
     }
+    pthread_barrier_destroy(&all_forked);
+}
+
+/*
+ * Two threads in step: `other` holds a lock that fork wants, and moves when the
+ * forking thread is about to park for it, inside machine.futex_wait.
+ */
+static struct mtx wanted_lock; /* held by other until fork waits for it */
+static _Thread_local bool is_other;
+static _Atomic bool other_holds, fork_waits, other_waits, other_is_done;
+
+static void
+wait_for(_Atomic bool *flag)
+{
+    while (!atomic_load_explicit(flag, memory_order_acquire)) {
+        machine.yield();
+    }
+}
+
+static void
+set(_Atomic bool *flag)
+{
+    atomic_store_explicit(flag, true, memory_order_release);
+}
+
+static void
+step_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
+{
+    if (is_other) {
+        set(&other_waits);
+    } else if (word == &wanted_lock.state) {
+        set(&fork_waits);
+        while (!atomic_load_explicit(&other_waits, memory_order_acquire) &&
+               !atomic_load_explicit(&other_is_done, memory_order_acquire)) {
+            machine.yield();
+        }
+    }
+    machine_kernel.futex_wait(word, expected, timeout_ns);
+}
+
+/* Forks while fn runs in the other thread and holds wanted_lock. */
+static void
+fork_in_step(void *(*fn)(void *))
+{
+    pthread_t other;
+
+    other_holds = fork_waits = other_waits = other_is_done = false;
+    mtx_init(&wanted_lock, MTX_BIN);
+    assert_int_equal(pthread_create(&other, NULL, fn, NULL), 0);
+    wait_for(&other_holds);
+    machine.futex_wait = step_futex_wait;
+    fork_and_check();
+    pthread_join(other, NULL);
+    machine = machine_kernel;
+}
+
+/* Fork has passed the rank of the first lock, and not that of the second. */
+static void *
+make_locks_in_step(void *arg) NO_LOCK_ANALYSIS
+{
+    static struct mtx low, high;
+
+    is_other = true;
+    mtx_lock(&wanted_lock);
+    set(&other_holds);
+    wait_for(&fork_waits);
+    mtx_init(&low, MTX_ARENA);
+    mtx_init(&high, MTX_BASE);
+    CHECK(!mtx_trylock(&low));
+    mtx_lock(&high);
+    set(&other_is_done);
+    mtx_unlock(&high);
+    mtx_unlock(&wanted_lock);
+    mtx_lock(&low); /* once fork is over */
+    mtx_unlock(&low);
+    mtx_fini(&low);
+    mtx_fini(&high);
+    mtx_fini(&wanted_lock);
+    return arg;
+}
+
+static void
+fork_holds_a_new_lock_whose_rank_it_has_passed(void **state)
+{
+    (void)state;
+    fork_in_step(make_locks_in_step);
+}
+
+/* mtx_fini must wait until fork no longer looks at the lock. */
+static void *
+end_lock_in_step(void *arg)
+{
+    is_other = true;
+    mtx_lock(&wanted_lock);
+    set(&other_holds);
+    wait_for(&fork_waits);
+    mtx_unlock(&wanted_lock);
+    mtx_fini(&wanted_lock);
+    CHECK(atomic_load_explicit(&other_waits, memory_order_relaxed));
+    set(&other_is_done);
+    return arg;
+}
+
+static void
+fork_pins_the_lock_that_it_waits_for(void **state)
+{
+    (void)state;
+    fork_in_step(end_lock_in_step);
 }
 
 /*
@@ -339,6 +453,8 @@ main(void)
         FORK_TEST(fork_beside_busy_threads_gives_a_whole_child),
         FORK_TEST(fork_bears_locks_that_come_and_go),
         FORK_TEST(fork_on_two_threads_at_once),
+        FORK_TEST(fork_holds_a_new_lock_whose_rank_it_has_passed),
+        FORK_TEST(fork_pins_the_lock_that_it_waits_for),
         FORK_TEST(fork_lets_handlers_of_others_through),
         FORK_TEST(fork_runs_child_hooks_once_and_in_the_child_only),
     };

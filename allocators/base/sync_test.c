@@ -190,6 +190,36 @@ mtx_parks_behind_a_holder_that_sleeps(void **state)
 }
 
 static void *
+lock_and_let_go(void *arg)
+{
+    mtx_lock(&mtx);
+    mtx_unlock(&mtx);
+    return arg;
+}
+
+/* Several are parked, and only the first unlock comes from outside: each that
+ * is woken must wake the next. */
+static void
+mtx_wakes_all_that_are_parked(void **state)
+{
+    pthread_t threads[THREADS];
+
+    (void)state;
+    mtx_lock(&mtx);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, lock_and_let_go, NULL), 0);
+    }
+    while (atomic_load_explicit(&wait_count, memory_order_relaxed) < THREADS) {
+        machine.yield();
+    }
+    mtx_unlock(&mtx);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
+static void *
 try_once(void *arg) NO_LOCK_ANALYSIS
 {
     *(bool *)arg = mtx_trylock(&mtx);
@@ -343,6 +373,7 @@ main(void)
         SYNC_TEST(witness_is_silent_on_right_orders),
         SYNC_TEST(mtx_trylock_does_not_wait),
         SYNC_TEST(mtx_parks_behind_a_holder_that_sleeps),
+        SYNC_TEST(mtx_wakes_all_that_are_parked),
         SYNC_TEST(mtx_excludes_many_threads),
         SYNC_TEST(mtx_excludes_though_the_kernel_wakes_without_cause),
     };
