@@ -64,8 +64,7 @@ jem_tcache_init(struct jem_tcache *tcache, struct jem_heap *heap,
         bin->empty = bin->floor = bin->top = slot;
         slot += slot_count(class);
         bin->full = slot;
-        bin->fill_shift = 1;
-        bin->floor_hit = false;
+        tcache->uses[class] = (struct jem_tbin_use){.fill_shift = 1};
     }
     tcache->heap = heap;
     tcache->arena = arena;
@@ -108,20 +107,22 @@ jem_tcache_drain(struct jem_tcache *tcache)
 
 /* Flushes what one bin did not need since its last turn. */
 static void
-collect_bin(struct jem_tbin *bin, unsigned class)
+collect_bin(struct jem_tcache *tcache, unsigned class)
 {
+    struct jem_tbin *bin = &tcache->bins[class];
+    struct jem_tbin_use *use = &tcache->uses[class];
     size_t unused = (size_t)(bin->floor - bin->empty);
-    if (unused > 0 && !bin->floor_hit) {
+    if (unused > 0 && !use->floor_hit) {
         flush_oldest(bin, class, unused - unused / 4);
-        if (bin->fill_shift < FILL_SHIFT_MAX &&
-            jem_tbin_capacity(bin) >> (bin->fill_shift + 1) != 0) {
-            bin->fill_shift++;
+        if (use->fill_shift < FILL_SHIFT_MAX &&
+            jem_tbin_capacity(bin) >> (use->fill_shift + 1) != 0) {
+            use->fill_shift++;
         }
-    } else if (bin->floor_hit && bin->fill_shift > 1) {
-        bin->fill_shift--;
+    } else if (use->floor_hit && use->fill_shift > 1) {
+        use->fill_shift--;
     }
     bin->floor = bin->empty + jem_tbin_count(bin) / 2;
-    bin->floor_hit = false;
+    use->floor_hit = false;
 }
 
 /* After each fill or flush: now and then a bin is collected, and pages decay. */
@@ -132,7 +133,7 @@ count_event(struct jem_tcache *tcache)
     if ((event & (COLLECT_EVENTS - 1)) == 0) {
         unsigned class = tcache->collect_class;
         tcache->collect_class = (class + 1) % JEM_TCACHE_CLASSES;
-        collect_bin(&tcache->bins[class], class);
+        collect_bin(tcache, class);
     }
     if ((event & (TICK_EVENTS - 1)) == 0) {
         jem_pagecache_tick(&tcache->arena->pages);
@@ -146,7 +147,7 @@ jem_tcache_refill(struct jem_tcache *tcache, unsigned size_class, bool *zeroed)
 {
     struct jem_tbin *bin = &tcache->bins[size_class];
     *zeroed = false;
-    bin->floor_hit = true;
+    tcache->uses[size_class].floor_hit = true;
     bin->floor = bin->empty;
     if (bin->top != bin->empty) {
         return *--bin->top;
@@ -156,7 +157,8 @@ jem_tcache_refill(struct jem_tcache *tcache, unsigned size_class, bool *zeroed)
         block =
             jem_arena_take_large(tcache->arena, size_class, JEM_PAGE, zeroed);
     } else {
-        size_t wanted = jem_tbin_capacity(bin) >> bin->fill_shift;
+        size_t wanted =
+            jem_tbin_capacity(bin) >> tcache->uses[size_class].fill_shift;
         size_t filled = jem_arena_take_small(tcache->arena, tcache->shard,
             size_class, bin->empty, wanted == 0 ? 1 : wanted);
         /* The lowest address is to be used first: it must be on top. */

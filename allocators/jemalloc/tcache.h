@@ -31,12 +31,17 @@ struct jem_tbin {
     void **floor;
     void **full;
     void **empty;
+};
+
+/* What the slow path alone needs to know of a bin. */
+struct jem_tbin_use {
     uint8_t fill_shift; /* a fill takes capacity >> fill_shift */
     bool floor_hit;     /* since the last collection */
 };
 
 struct jem_tcache {
     struct jem_tbin bins[JEM_TCACHE_CLASSES];
+    struct jem_tbin_use uses[JEM_TCACHE_CLASSES];
     struct jem_heap *heap;
     struct jem_arena *arena;
     unsigned shard;
