@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/print.h"
+#include "jemalloc/heap.h"
 
 void
 jem_arena_init(struct jem_arena *arena, struct jem_heap *heap, unsigned index,
@@ -17,8 +18,8 @@ jem_arena_init(struct jem_arena *arena, struct jem_heap *heap, unsigned index,
     arena->index = index;
     arena->shard_count = options->shard_count;
     atomic_init(&arena->thread_count, 0);
-    jem_pagecache_init(&arena->pages, arena, meta, options->dirty_decay_ms,
-        options->muzzy_decay_ms, options->huge);
+    jem_pagecache_init(&arena->pages, arena, index, meta,
+        options->dirty_decay_ms, options->muzzy_decay_ms, options->huge);
     for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
         for (unsigned shard = 0; shard < arena->shard_count; shard++) {
             jem_bin_init(&arena->bins[class][shard], class, shard);
@@ -48,12 +49,14 @@ jem_arena_take_small(struct jem_arena *arena, unsigned shard,
 }
 
 void
-jem_arena_give_small(void **batch, size_t count)
+jem_arena_give_small(struct jem_heap *heap, void **batch, size_t count)
 {
     while (count > 0) {
-        struct jem_extent *slab = jem_owner_extent(jem_owner_get(batch[0]));
-        struct jem_arena *arena = slab->arena;
-        struct jem_bin *bin = &arena->bins[slab->size_class][slab->shard];
+        struct jem_owner owner = jem_owner_get(batch[0]);
+        struct jem_arena *arena =
+            jem_heap_peek_arena(heap, jem_owner_arena(owner));
+        struct jem_bin *bin =
+            &arena->bins[jem_owner_class(owner)][jem_owner_shard(owner)];
         count = jem_bin_give(bin, &arena->pages, batch, count);
     }
 }
@@ -65,7 +68,7 @@ jem_arena_take_large(
     struct jem_arena *arena, unsigned size_class, size_t align, bool *zeroed)
 {
     struct jem_extent *extent = jem_pagecache_take(
-        &arena->pages, jem_class_size(size_class), align, size_class);
+        &arena->pages, jem_class_size(size_class), align, size_class, 0);
     if (extent == NULL) {
         return NULL;
     }
@@ -84,6 +87,32 @@ jem_arena_resize_large(struct jem_extent *extent, unsigned size_class)
 {
     return extent->size_class == size_class ||
            jem_pagecache_resize(&extent->arena->pages, extent, size_class);
+}
+
+/* ---- upkeep */
+
+static void
+drain_class(struct jem_arena *arena, unsigned size_class, bool all)
+{
+    for (unsigned shard = 0; shard < arena->shard_count; shard++) {
+        jem_bin_drain(&arena->bins[size_class][shard], &arena->pages, all);
+    }
+}
+
+void
+jem_arena_tick(struct jem_arena *arena, unsigned turn)
+{
+    drain_class(arena, turn % JEM_SMALL_COUNT, false);
+    jem_pagecache_tick(&arena->pages);
+}
+
+bool
+jem_arena_purge(struct jem_arena *arena)
+{
+    for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
+        drain_class(arena, class, true);
+    }
+    return jem_pagecache_purge(&arena->pages);
 }
 
 /* ---- checking */

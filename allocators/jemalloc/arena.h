@@ -15,7 +15,7 @@
 #include "jemalloc/bin.h"
 #include "jemalloc/pagecache.h"
 
-#define JEM_SHARDS_MAX 4
+#define JEM_SHARDS_MAX JEM_OWNER_SHARDS_MAX
 
 struct jem_heap;
 
@@ -48,13 +48,19 @@ size_t jem_arena_take_small(struct jem_arena *arena, unsigned shard,
 void *jem_arena_take_large(
     struct jem_arena *arena, unsigned size_class, size_t align, bool *zeroed);
 
-/* Gives blocks of one small class back to their bins, of whatever arena; each
- * bin is locked once. batch[] is used up. */
-void jem_arena_give_small(void **batch, size_t count);
+/* Gives blocks of one small class back to their bins, of whatever arena of the
+ * heap; each bin is locked once. batch[] is used up. */
+void jem_arena_give_small(struct jem_heap *heap, void **batch, size_t count);
 void jem_arena_give_large(struct jem_extent *extent);
 
 /* Makes a large block one of another large class, where it stands. */
 bool jem_arena_resize_large(struct jem_extent *extent, unsigned size_class);
+
+/* Lets time do its work: pages decay, and one small class, whose turn it is,
+ * drains what its stash did not need. */
+void jem_arena_tick(struct jem_arena *arena, unsigned turn);
+/* Drains all stashes and purges all unused pages; true if there were any. */
+bool jem_arena_purge(struct jem_arena *arena);
 
 void jem_arena_check(struct jem_arena *arena); /* aborts if broken */
 void jem_arena_dump(struct jem_arena *arena, int fd);

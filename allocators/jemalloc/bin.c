@@ -9,6 +9,7 @@
  *   I2  slab->free_count is the number of bits set in free_bits.
  *   I3  free_count is the sum of free_count over current and nonfull.
  *   I4  A slab on nonfull has a free region and a used one.
+ *   I5  What the stash holds is of this bin's slabs, and used there.
  */
 #include "jemalloc/bin.h"
 
@@ -17,10 +18,24 @@
 #include "base/check.h"
 #include "base/print.h"
 
+#define STASH_BYTES_MAX (16u << 10)
+#define STASH_COUNT_MIN 16u
+
 static const struct jem_slab_shape *
 shape_of(const struct jem_bin *bin)
 {
     return &jem_slab_shapes[bin->size_class];
+}
+
+/* How much the stash may hold: few large regions, since they are memory that
+ * nobody uses. */
+static unsigned
+stash_capacity(const struct jem_bin *bin)
+{
+    unsigned count = STASH_BYTES_MAX / shape_of(bin)->region_size;
+    return count < STASH_COUNT_MIN ? STASH_COUNT_MIN
+           : count > JEM_STASH_MAX ? JEM_STASH_MAX
+                                   : count;
 }
 
 static struct jem_extent *
@@ -48,6 +63,8 @@ jem_bin_init(struct jem_bin *bin, unsigned size_class, unsigned shard)
     bin->slab_count = 0;
     bin->free_count = 0;
     bin->contended_count = 0;
+    bin->stash_count = 0;
+    bin->stash_low = 0;
 }
 
 void
@@ -127,13 +144,12 @@ new_slab_locked(struct jem_bin *bin, struct jem_pagecache *cache)
     REQUIRES(bin->lock)
 {
     const struct jem_slab_shape *shape = shape_of(bin);
-    struct jem_extent *slab =
-        jem_pagecache_take(cache, shape->slab_size, JEM_PAGE, bin->size_class);
+    struct jem_extent *slab = jem_pagecache_take(
+        cache, shape->slab_size, JEM_PAGE, bin->size_class, bin->shard);
     if (slab == NULL) {
         return NULL;
     }
     set_all_free(slab, shape->region_count);
-    slab->shard = (uint16_t)bin->shard;
     bin->slab_count++;
     bin->free_count += shape->region_count;
     return slab;
@@ -155,10 +171,23 @@ change_current_locked(struct jem_bin *bin, struct jem_pagecache *cache)
 }
 
 static size_t
+take_stashed_locked(struct jem_bin *bin, void **batch, size_t count)
+    REQUIRES(bin->lock)
+{
+    size_t taken = count < bin->stash_count ? count : bin->stash_count;
+    bin->stash_count -= (unsigned)taken;
+    memcpy(batch, bin->stash + bin->stash_count, taken * sizeof(void *));
+    if (bin->stash_low > bin->stash_count) {
+        bin->stash_low = bin->stash_count;
+    }
+    return taken;
+}
+
+static size_t
 take_locked(struct jem_bin *bin, struct jem_pagecache *cache, void **batch,
     size_t count) REQUIRES(bin->lock)
 {
-    size_t taken = 0;
+    size_t taken = take_stashed_locked(bin, batch, count);
     while (taken < count) {
         if ((bin->current == NULL || bin->current->free_count == 0) &&
             !change_current_locked(bin, cache)) {
@@ -221,19 +250,59 @@ give_one_locked(struct jem_bin *bin, struct jem_pagecache *cache,
     }
 }
 
+/* Sends the count oldest of the stash to their slabs. The slabs' structures are
+ * far apart and cold, so all are asked for before the first is used. */
+static void
+drain_locked(struct jem_bin *bin, struct jem_pagecache *cache, unsigned count)
+    REQUIRES(bin->lock)
+{
+    struct jem_extent *slabs[JEM_STASH_MAX];
+    for (unsigned i = 0; i < count; i++) {
+        slabs[i] = jem_owner_extent(jem_owner_get(bin->stash[i]));
+        __builtin_prefetch(slabs[i], 1);
+        __builtin_prefetch(slabs[i]->free_bits, 1);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        give_one_locked(bin, cache, slabs[i], bin->stash[i]);
+    }
+    bin->stash_count -= count;
+    memmove(bin->stash, bin->stash + count, bin->stash_count * sizeof(void *));
+    bin->stash_low = bin->stash_count;
+}
+
+void
+jem_bin_drain(struct jem_bin *bin, struct jem_pagecache *cache, bool all)
+{
+    mtx_lock(&bin->lock);
+    drain_locked(bin, cache, all ? bin->stash_count : bin->stash_low);
+    mtx_unlock(&bin->lock);
+}
+
+/* What the owner map says of this bin's regions, but for the extent. */
+static bool
+is_of_bin(const struct jem_bin *bin, const struct jem_pagecache *cache,
+    struct jem_owner owner)
+{
+    return jem_owner_arena(owner) == cache->arena_index &&
+           jem_owner_shard(owner) == bin->shard;
+}
+
 size_t
 jem_bin_give(struct jem_bin *bin, struct jem_pagecache *cache, void **batch,
     size_t count)
 {
     size_t left = 0;
+    unsigned capacity = stash_capacity(bin);
     lock_bin(bin);
     for (size_t i = 0; i < count; i++) {
-        struct jem_extent *slab = jem_owner_extent(jem_owner_get(batch[i]));
-        if (slab->arena == cache->arena && slab->shard == bin->shard) {
-            give_one_locked(bin, cache, slab, batch[i]);
-        } else {
+        if (!is_of_bin(bin, cache, jem_owner_get(batch[i]))) {
             batch[left++] = batch[i];
+            continue;
         }
+        if (bin->stash_count == capacity) {
+            drain_locked(bin, cache, capacity / 2);
+        }
+        bin->stash[bin->stash_count++] = batch[i];
     }
     mtx_unlock(&bin->lock);
     return left;
@@ -275,6 +344,14 @@ jem_bin_check(struct jem_bin *bin)
         free_count += bin->current->free_count;
     }
     CHECK(bin->free_count == free_count); /* I3 */
+    CHECK(bin->stash_low <= bin->stash_count);
+    for (unsigned i = 0; i < bin->stash_count; i++) { /* I5 */
+        struct jem_owner owner = jem_owner_get(bin->stash[i]);
+        const struct jem_extent *slab = jem_owner_extent(owner);
+        CHECK(jem_owner_class(owner) == bin->size_class);
+        CHECK(jem_owner_shard(owner) == bin->shard);
+        CHECK(!jem_slab_region_is_free(slab, bin->stash[i]));
+    }
     mtx_unlock(&bin->lock);
 }
 
@@ -284,9 +361,9 @@ jem_bin_dump(struct jem_bin *bin, int fd)
     struct print print;
     mtx_lock(&bin->lock);
     print_init(&print, fd);
-    print_format(&print, "    bin %u.%u: size %u slabs %zu free %zu\n",
+    print_format(&print, "    bin %u.%u: size %u slabs %zu free %zu stash %u\n",
         bin->size_class, bin->shard, shape_of(bin)->region_size,
-        bin->slab_count, bin->free_count);
+        bin->slab_count, bin->free_count, bin->stash_count);
     print_flush(&print);
     mtx_unlock(&bin->lock);
 }

@@ -1,11 +1,16 @@
 /*
  * bin.h - the regions of one small class in one arena
  *
- *     tcache <-- batch of regions --> bin <-- slabs --> page cache
+ *     tcache <-- batch of regions --> stash | bin <-- slabs --> page cache
  *
  * Regions are drawn from the current slab, lowest address first; when it is
  * used up, the lowest slab with a free region becomes current. So load gathers
  * at low addresses and the slabs above drain, become empty and go back.
+ *
+ * Regions that come back first lie in the stash, an array of addresses. A batch
+ * that one thread gives and another takes soon after then moves as a copy of
+ * addresses: no slab is read, and the lock is held briefly. What lies there too
+ * long, or is too much, goes on to its slabs.
  *
  * Concurrency: any thread; each call takes bin.lock, of rank MTX_BIN, and may
  * take the page cache's inside it.
@@ -20,6 +25,8 @@
 #include "jemalloc/extent.h"
 #include "jemalloc/pagecache.h"
 
+#define JEM_STASH_MAX 256u
+
 struct jem_bin {
     _Alignas(CACHE_LINE) struct mtx lock;
     unsigned size_class;        /* fixed at init */
@@ -28,7 +35,10 @@ struct jem_bin {
     struct tree nonfull;        /* [lock] other slabs with a free region */
     size_t slab_count;          /* [lock] full ones included */
     size_t free_count;          /* [lock] free regions in all slabs */
-    size_t contended_count;     /* [lock] takes that had to wait */
+    size_t contended_count;     /* [lock] calls that had to wait */
+    unsigned stash_count;       /* [lock] */
+    unsigned stash_low;         /* [lock] least stash_count since a drain */
+    void *stash[JEM_STASH_MAX]; /* [lock] regions in use to their slabs */
 };
 
 void jem_bin_init(struct jem_bin *bin, unsigned size_class, unsigned shard);
@@ -43,6 +53,10 @@ size_t jem_bin_take(struct jem_bin *bin, struct jem_pagecache *cache,
  * many they are. */
 size_t jem_bin_give(struct jem_bin *bin, struct jem_pagecache *cache,
     void **batch, size_t count);
+
+/* Sends to their slabs the regions that the stash did not need since the last
+ * drain; all of them, if so told. */
+void jem_bin_drain(struct jem_bin *bin, struct jem_pagecache *cache, bool all);
 
 /* Whether the slab says that the region at block is free. Wants the bin quiet,
  * or the block owned by the caller. */

@@ -109,10 +109,10 @@ jem_block_class(struct jem_heap *heap, const void *block)
 }
 
 static void
-give_uncached(unsigned class, void *block)
+give_uncached(struct jem_heap *heap, unsigned class, void *block)
 {
     if (class < JEM_SMALL_COUNT) {
-        jem_arena_give_small(&block, 1);
+        jem_arena_give_small(heap, &block, 1);
     } else {
         jem_arena_give_large(jem_owner_extent(jem_owner_get(block)));
     }
@@ -126,9 +126,10 @@ jem_block_give(struct jem_heap *heap, struct jem_tcache *tcache, void *block)
         memset(block, JUNK_FREE, jem_class_size(class));
     }
     if (tcache == NULL || class >= JEM_TCACHE_CLASSES) {
-        give_uncached(class, block);
+        give_uncached(heap, class, block);
         return;
     }
+    jem_tcache_move_leaf(tcache, block);
     struct jem_tbin *bin = &tcache->bins[class];
     if (bin->top != bin->full) {
         *bin->top++ = block;

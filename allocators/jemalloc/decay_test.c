@@ -79,7 +79,7 @@ pagecache_keeps_what_the_curve_allows(void **state)
     struct jem_pagecache *cache = &arena->pages;
     for (unsigned i = 0; i < 2 * COUNT; i++) {
         extents[i] =
-            jem_pagecache_take(cache, JEM_PAGE, JEM_PAGE, JEM_SMALL_COUNT);
+            jem_pagecache_take(cache, JEM_PAGE, JEM_PAGE, JEM_SMALL_COUNT, 0);
         assert_non_null(extents[i]);
     }
     for (unsigned i = 0; i < 2 * COUNT; i += 2) {

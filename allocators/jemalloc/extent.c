@@ -38,13 +38,18 @@ set_pages(const struct jem_extent *extent, void *entry)
 }
 
 void
-jem_owner_set(struct jem_extent *extent, unsigned size_class)
+jem_owner_set(struct jem_extent *extent, unsigned size_class, unsigned shard)
 {
     uintptr_t word = (uintptr_t)extent;
     ASSERT((word & ~JEM_OWNER_EXTENT_MASK) == 0);
+    ASSERT(shard < JEM_OWNER_SHARDS_MAX);
     extent->size_class = (uint8_t)size_class;
     extent->slab = size_class < JEM_SMALL_COUNT;
+    extent->shard = (uint16_t)shard;
     word |= ((uintptr_t)size_class + 1) << JEM_OWNER_CLASS_SHIFT;
+    word |= (uintptr_t)(extent->arena_index >> 4) << 48;
+    word |= (uintptr_t)(extent->arena_index & 0xf) << 2;
+    word |= shard;
     set_pages(extent, (void *)word);
 }
 

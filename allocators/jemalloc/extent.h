@@ -53,7 +53,8 @@ struct jem_extent {
     uint8_t size_class;    /* when ACTIVE */
     bool slab;             /* when ACTIVE */
     bool zeroed;           /* every byte reads as zero */
-    uint16_t shard;        /* slab: the bin's shard */
+    uint16_t arena_index;  /* for good */
+    uint16_t shard;        /* slab: the bin's shard; else 0 */
     uint16_t free_count;   /* slab [bin] free regions */
     struct tree_node node; /* [page cache] by size; slab [bin] by address */
     struct list link;      /* [page cache] by age; [arena] large blocks */
@@ -61,20 +62,39 @@ struct jem_extent {
     uint64_t free_bits[JEM_REGIONS_MAX / 64];
 };
 
-/* What the owner map says of an address: the extent in the low bits, the class
- * plus one in the high ones. The word is 0 for an address that is not ours. */
+/*
+ * What the owner map says of an address, in one word, 0 for one not ours:
+ *
+ *     63 .. 56   | 55 .. 48    | 47 .. 6 | 5 .. 2     | 1 .. 0
+ *     class + 1  | arena, high | extent  | arena, low | shard
+ */
 struct jem_owner {
     uintptr_t word;
 };
 
 #define JEM_OWNER_CLASS_SHIFT 56
-#define JEM_OWNER_EXTENT_MASK (((uintptr_t)1 << 48) - 1)
+#define JEM_OWNER_EXTENT_MASK (((uintptr_t)1 << 48) - 64)
+#define JEM_OWNER_ARENAS_MAX  4096u
+#define JEM_OWNER_SHARDS_MAX  4u
 
 /* JEM_CLASS_NONE for a free extent, UINT_MAX for an address not ours. */
 static inline unsigned
 jem_owner_class(struct jem_owner owner)
 {
     return (unsigned)(owner.word >> JEM_OWNER_CLASS_SHIFT) - 1;
+}
+
+static inline unsigned
+jem_owner_arena(struct jem_owner owner)
+{
+    return (unsigned)(owner.word >> 48 & 0xff) << 4 |
+           (unsigned)(owner.word >> 2 & 0xf);
+}
+
+static inline unsigned
+jem_owner_shard(struct jem_owner owner)
+{
+    return (unsigned)(owner.word & 3);
 }
 
 static inline bool
@@ -98,13 +118,21 @@ jem_owner_get(const void *addr)
         (uintptr_t)pagemap_get_shifted(&jem_owners, addr, JEM_PAGE_SHIFT)};
 }
 
+static inline struct jem_owner
+jem_owner_in_leaf(const struct pagemap_leaf *leaf, const void *addr)
+{
+    return (struct jem_owner){
+        (uintptr_t)pagemap_leaf_get(leaf, addr, JEM_PAGE_SHIFT)};
+}
+
 /* Before all else. */
 void jem_owner_init(void);
 /* Makes room for a region, so that the calls below cannot fail. */
 bool jem_owner_reserve(const void *addr, size_t size);
 /* Enters an extent: a free one has class JEM_CLASS_NONE. What was entered before
  * must be cleared, before addr, size or class change. */
-void jem_owner_set(struct jem_extent *extent, unsigned size_class);
+void jem_owner_set(
+    struct jem_extent *extent, unsigned size_class, unsigned shard);
 void jem_owner_clear(const struct jem_extent *extent);
 /* Takes a whole region out. */
 void jem_owner_forget(const void *addr, size_t size);

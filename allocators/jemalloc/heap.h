@@ -23,7 +23,7 @@
 #include "jemalloc/meta.h"
 #include "jemalloc/tcache.h"
 
-#define JEM_ARENAS_MAX      1024u
+#define JEM_ARENAS_MAX      JEM_OWNER_ARENAS_MAX
 #define JEM_AUTO_ARENAS_MAX (JEM_ARENAS_MAX / 2)
 
 struct jem_options {

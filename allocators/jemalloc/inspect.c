@@ -24,8 +24,12 @@ add_bins(struct jem_arena *arena, struct alloc_stats *stats)
         for (unsigned shard = 0; shard < arena->shard_count; shard++) {
             struct jem_bin *bin = &arena->bins[class][shard];
             mtx_lock(&bin->lock);
-            size_t used =
-                bin->slab_count * shape->region_count - bin->free_count;
+            size_t stashed = bin->stash_count;
+            size_t used = bin->slab_count * shape->region_count -
+                          bin->free_count - stashed;
+            stats->cached_size += stashed * shape->region_size;
+            stats->free_size += stashed * shape->region_size;
+            stats->free_count += stashed;
             stats->used_count += used;
             stats->used_size += used * shape->region_size;
             stats->free_count += bin->free_count;
@@ -51,24 +55,26 @@ add_pages(struct jem_arena *arena, struct alloc_stats *stats)
     mtx_unlock(&pages->lock);
 }
 
-/* Moves what the caches hold from used to free. */
+/* Moves what the threads' caches hold from used to free. */
 static void
 move_cached(struct jem_heap *heap, struct alloc_stats *stats)
 {
     struct list *link;
+    size_t cached_size = 0;
     mtx_lock(&heap->threads_lock);
     LIST_EACH (link, &heap->tcaches) {
         struct jem_tcache *tcache = LIST_OF(link, struct jem_tcache, link);
         for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
             size_t count = jem_tbin_count(&tcache->bins[class]);
-            stats->cached_size += count * jem_class_size(class);
+            cached_size += count * jem_class_size(class);
             stats->used_count -= count;
             stats->free_count += count;
         }
     }
     mtx_unlock(&heap->threads_lock);
-    stats->used_size -= stats->cached_size;
-    stats->free_size += stats->cached_size;
+    stats->cached_size += cached_size;
+    stats->used_size -= cached_size;
+    stats->free_size += cached_size;
 }
 
 void
@@ -94,24 +100,34 @@ jem_inspect_stats(struct jem_heap *heap, struct alloc_stats *stats)
 
 /* ---- walking */
 
-/* Sets a bit for each region of the slab that lies in some cache. */
+/* Sets a bit for each of these blocks that is a region of the slab. */
+static void
+mark_regions(const struct jem_extent *slab, void *const *blocks, size_t count,
+    uint64_t *bits)
+{
+    const struct jem_slab_shape *shape = &jem_slab_shapes[slab->size_class];
+    for (size_t i = 0; i < count; i++) {
+        size_t offset = (size_t)((char *)blocks[i] - slab->addr);
+        if ((char *)blocks[i] >= slab->addr && offset < slab->size) {
+            unsigned region = jem_slab_region(shape, offset);
+            bits[region / 64] |= (uint64_t)1 << (region % 64);
+        }
+    }
+}
+
+/* Sets a bit for each region of the slab that lies in a stash or a cache. */
 static void
 find_cached(
     struct jem_heap *heap, const struct jem_extent *slab, uint64_t *cached_bits)
 {
-    const struct jem_slab_shape *shape = &jem_slab_shapes[slab->size_class];
+    struct jem_bin *bin = &slab->arena->bins[slab->size_class][slab->shard];
     struct list *link;
     memset(cached_bits, 0, sizeof slab->free_bits);
+    mark_regions(slab, bin->stash, bin->stash_count, cached_bits);
     LIST_EACH (link, &heap->tcaches) {
         struct jem_tcache *tcache = LIST_OF(link, struct jem_tcache, link);
-        struct jem_tbin *bin = &tcache->bins[slab->size_class];
-        for (void **slot = bin->empty; slot != bin->top; slot++) {
-            size_t offset = (size_t)((char *)*slot - slab->addr);
-            if ((char *)*slot >= slab->addr && offset < slab->size) {
-                unsigned region = jem_slab_region(shape, offset);
-                cached_bits[region / 64] |= (uint64_t)1 << (region % 64);
-            }
-        }
+        struct jem_tbin *tbin = &tcache->bins[slab->size_class];
+        mark_regions(slab, tbin->empty, jem_tbin_count(tbin), cached_bits);
     }
 }
 

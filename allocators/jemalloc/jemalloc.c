@@ -141,7 +141,7 @@ heap_trim(struct jem_heap *heap)
     }
     JEM_ARENA_EACH(arena, i, heap)
     {
-        any |= jem_pagecache_purge(&arena->pages);
+        any |= jem_arena_purge(arena);
     }
     return any;
 }
@@ -178,16 +178,19 @@ free_slowly(void *block)
 void
 jem_free(void *block)
 {
-    unsigned class = jem_owner_class(jem_owner_get(block));
-    if (__builtin_expect(class < JEM_TCACHE_CLASSES, 1)) {
-        struct jem_tbin *bin = &jem_self->bins[class];
-        void **top = bin->top;
-        bool whole =
-            class < JEM_SMALL_COUNT || ((uintptr_t)block & (JEM_PAGE - 1)) == 0;
-        if (__builtin_expect(top != bin->full && whole, 1)) {
-            *top = block;
-            bin->top = top + 1;
-            return;
+    struct jem_tcache *tcache = jem_self;
+    if (__builtin_expect(
+            (uintptr_t)block >> PAGEMAP_LEAF_SHIFT == tcache->leaf_index, 1)) {
+        struct jem_owner owner = jem_owner_in_leaf(tcache->leaf, block);
+        unsigned class = jem_owner_class(owner);
+        if (__builtin_expect(class < JEM_SMALL_COUNT, 1)) {
+            struct jem_tbin *bin = &tcache->bins[class];
+            void **top = bin->top;
+            if (__builtin_expect(top != bin->full, 1)) {
+                *top = block;
+                bin->top = top + 1;
+                return;
+            }
         }
     }
     free_slowly(block);

@@ -89,7 +89,7 @@ insert_locked(struct jem_pagecache *cache, struct jem_extent *extent,
     struct jem_free_extents *set = &cache->free[state];
     extent->state = (uint8_t)state;
     extent->slab = false;
-    jem_owner_set(extent, JEM_CLASS_NONE);
+    jem_owner_set(extent, JEM_CLASS_NONE, 0);
     tree_insert(&set->by_size, &extent->node);
     list_push(&set->by_age, &extent->link);
     set->pages += extent->size / JEM_PAGE;
@@ -131,6 +131,7 @@ reserve_structures_locked(struct jem_pagecache *cache, unsigned count)
             return false;
         }
         extent->arena = cache->arena;
+        extent->arena_index = (uint16_t)cache->arena_index;
         list_init(&extent->link);
         drop_structure_locked(cache, extent);
     }
@@ -307,9 +308,9 @@ take_locked(struct jem_pagecache *cache, size_t size, size_t align)
 /* Enters an extent in use, or takes it out; the owner map and I6. */
 static void
 enter_locked(struct jem_pagecache *cache, struct jem_extent *extent,
-    unsigned size_class) REQUIRES(cache->lock)
+    unsigned size_class, unsigned shard) REQUIRES(cache->lock)
 {
-    jem_owner_set(extent, size_class);
+    jem_owner_set(extent, size_class, shard);
     if (!extent->slab) {
         cache->large_size += extent->size;
         cache->large_count++;
@@ -328,8 +329,8 @@ leave_locked(struct jem_pagecache *cache, struct jem_extent *extent)
 }
 
 struct jem_extent *
-jem_pagecache_take(
-    struct jem_pagecache *cache, size_t size, size_t align, unsigned size_class)
+jem_pagecache_take(struct jem_pagecache *cache, size_t size, size_t align,
+    unsigned size_class, unsigned shard)
 {
     ASSERT(size > 0 && size % JEM_PAGE == 0);
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX - size) {
@@ -338,7 +339,7 @@ jem_pagecache_take(
     mtx_lock(&cache->lock);
     struct jem_extent *extent = take_locked(cache, size, align);
     if (extent != NULL) {
-        enter_locked(cache, extent, size_class);
+        enter_locked(cache, extent, size_class, shard);
     }
     mtx_unlock(&cache->lock);
     return extent;
@@ -363,7 +364,7 @@ stash_locked(struct jem_pagecache *cache, enum jem_extent_state state,
         struct list *oldest = list_last(&set->by_age);
         struct jem_extent *extent = LIST_OF(oldest, struct jem_extent, link);
         remove_locked(cache, extent);
-        jem_owner_set(extent, JEM_CLASS_NONE); /* I7 */
+        jem_owner_set(extent, JEM_CLASS_NONE, 0); /* I7 */
         stash[count++] = extent;
     }
     return count;
@@ -514,7 +515,7 @@ jem_pagecache_resize(
     mtx_lock(&cache->lock);
     leave_locked(cache, extent);
     bool resized = resize_locked(cache, extent, new_size);
-    enter_locked(cache, extent, resized ? size_class : old_class);
+    enter_locked(cache, extent, resized ? size_class : old_class, 0);
     mtx_unlock(&cache->lock);
     return resized;
 }
@@ -523,12 +524,13 @@ jem_pagecache_resize(
 
 void
 jem_pagecache_init(struct jem_pagecache *cache, struct jem_arena *arena,
-    struct jem_meta *meta, int64_t dirty_decay_ms, int64_t muzzy_decay_ms,
-    bool huge)
+    unsigned arena_index, struct jem_meta *meta, int64_t dirty_decay_ms,
+    int64_t muzzy_decay_ms, bool huge)
 {
     uint64_t now_ns = machine.clock_ns();
     mtx_init(&cache->lock, MTX_EXTENT);
     cache->arena = arena;
+    cache->arena_index = arena_index;
     cache->meta = meta;
     for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
         tree_init(&cache->free[s].by_size, compare_extents);

@@ -44,6 +44,7 @@ struct jem_region {
 struct jem_pagecache {
     struct mtx lock;
     struct jem_arena *arena;
+    unsigned arena_index;
     struct jem_meta *meta;
     struct jem_free_extents free[JEM_STATE_COUNT]; /* [lock] not ACTIVE */
     struct jem_decay dirty_decay, muzzy_decay;     /* [lock] */
@@ -58,15 +59,15 @@ struct jem_pagecache {
 };
 
 void jem_pagecache_init(struct jem_pagecache *cache, struct jem_arena *arena,
-    struct jem_meta *meta, int64_t dirty_decay_ms, int64_t muzzy_decay_ms,
-    bool huge);
+    unsigned arena_index, struct jem_meta *meta, int64_t dirty_decay_ms,
+    int64_t muzzy_decay_ms, bool huge);
 /* Unmaps everything, blocks in use included. */
 void jem_pagecache_fini(struct jem_pagecache *cache);
 
 /* An ACTIVE extent of size bytes (whole pages) at a multiple of align, entered
- * in the owner map with that size class: a slab, or a large block. */
+ * in the owner map: a slab of that class and shard, or a large block. */
 struct jem_extent *jem_pagecache_take(struct jem_pagecache *cache, size_t size,
-    size_t align, unsigned size_class);
+    size_t align, unsigned size_class, unsigned shard);
 /* Takes back what take gave. */
 void jem_pagecache_give(struct jem_pagecache *cache, struct jem_extent *extent);
 

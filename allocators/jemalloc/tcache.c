@@ -25,23 +25,39 @@
 #define SMALL_SLOTS_MIN 20u
 #define SMALL_SLOTS_MAX 200u
 #define LARGE_BYTES_MAX ((size_t)256 << 10) /* cached in one large bin */
+#define GROWN_BYTES_MAX ((size_t)16 << 10)  /* in a bin that has grown */
+#define GROWN_SLOTS_MAX 2048u
 
 static_assert((TICK_EVENTS & (TICK_EVENTS - 1)) == 0, "used as a mask");
 static_assert((COLLECT_EVENTS & (COLLECT_EVENTS - 1)) == 0, "used as a mask");
 
-struct jem_tcache jem_tcache_none;
+/* No address has this leaf index. */
+struct jem_tcache jem_tcache_none = {.leaf_index = UINTPTR_MAX};
 
-/* How many blocks of a class a bin may hold: even, at least 2. */
+static unsigned
+clamp(size_t value, unsigned min, unsigned max)
+{
+    return value < min ? min : value > max ? max : (unsigned)value;
+}
+
+/* How many blocks of a class a bin may hold at first: even, at least 2. */
+static unsigned
+first_capacity(unsigned class)
+{
+    size_t size = jem_class_size(class);
+    if (class >= JEM_SMALL_COUNT) {
+        return clamp(LARGE_BYTES_MAX / size, 2, SMALL_SLOTS_MAX) & ~1u;
+    }
+    return clamp(2 * (size_t)jem_slab_shapes[class].region_count,
+        SMALL_SLOTS_MIN, SMALL_SLOTS_MAX);
+}
+
+/* How many at most: the slots that are there for it. */
 static unsigned
 slot_count(unsigned class)
 {
-    if (class < JEM_SMALL_COUNT) {
-        unsigned count = 2 * jem_slab_shapes[class].region_count;
-        count = count < SMALL_SLOTS_MIN ? SMALL_SLOTS_MIN : count;
-        return count > SMALL_SLOTS_MAX ? SMALL_SLOTS_MAX : count;
-    }
-    size_t count = LARGE_BYTES_MAX / jem_class_size(class);
-    return count < 2 ? 2 : (unsigned)count & ~1u;
+    return clamp(GROWN_BYTES_MAX / jem_class_size(class), first_capacity(class),
+        GROWN_SLOTS_MAX);
 }
 
 size_t
@@ -62,8 +78,8 @@ jem_tcache_init(struct jem_tcache *tcache, struct jem_heap *heap,
     for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
         struct jem_tbin *bin = &tcache->bins[class];
         bin->empty = bin->floor = bin->top = slot;
+        bin->full = slot + first_capacity(class);
         slot += slot_count(class);
-        bin->full = slot;
         tcache->uses[class] = (struct jem_tbin_use){.fill_shift = 1};
     }
     tcache->heap = heap;
@@ -71,6 +87,8 @@ jem_tcache_init(struct jem_tcache *tcache, struct jem_heap *heap,
     tcache->shard = shard;
     tcache->event_count = 0;
     tcache->collect_class = 0;
+    tcache->leaf_index = UINTPTR_MAX;
+    tcache->leaf = NULL;
     list_init(&tcache->link);
 }
 
@@ -78,11 +96,12 @@ jem_tcache_init(struct jem_tcache *tcache, struct jem_heap *heap,
 
 /* Gives the `count` oldest blocks of a bin back. */
 static void
-flush_oldest(struct jem_tbin *bin, unsigned class, size_t count)
+flush_oldest(struct jem_tcache *tcache, unsigned class, size_t count)
 {
+    struct jem_tbin *bin = &tcache->bins[class];
     size_t kept = jem_tbin_count(bin) - count;
     if (class < JEM_SMALL_COUNT) {
-        jem_arena_give_small(bin->empty, count);
+        jem_arena_give_small(tcache->heap, bin->empty, count);
     } else {
         for (size_t i = 0; i < count; i++) {
             jem_arena_give_large(
@@ -99,7 +118,7 @@ jem_tcache_drain(struct jem_tcache *tcache)
 {
     for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
         struct jem_tbin *bin = &tcache->bins[class];
-        flush_oldest(bin, class, jem_tbin_count(bin));
+        flush_oldest(tcache, class, jem_tbin_count(bin));
     }
 }
 
@@ -113,7 +132,7 @@ collect_bin(struct jem_tcache *tcache, unsigned class)
     struct jem_tbin_use *use = &tcache->uses[class];
     size_t unused = (size_t)(bin->floor - bin->empty);
     if (unused > 0 && !use->floor_hit) {
-        flush_oldest(bin, class, unused - unused / 4);
+        flush_oldest(tcache, class, unused - unused / 4);
         if (use->fill_shift < FILL_SHIFT_MAX &&
             jem_tbin_capacity(bin) >> (use->fill_shift + 1) != 0) {
             use->fill_shift++;
@@ -121,8 +140,12 @@ collect_bin(struct jem_tcache *tcache, unsigned class)
     } else if (use->floor_hit && use->fill_shift > 1) {
         use->fill_shift--;
     }
+    if (jem_tbin_count(bin) < first_capacity(class) && !use->full_hit) {
+        bin->full = bin->empty + first_capacity(class);
+    }
     bin->floor = bin->empty + jem_tbin_count(bin) / 2;
     use->floor_hit = false;
+    use->full_hit = false;
 }
 
 /* After each fill or flush: now and then a bin is collected, and pages decay. */
@@ -136,11 +159,18 @@ count_event(struct jem_tcache *tcache)
         collect_bin(tcache, class);
     }
     if ((event & (TICK_EVENTS - 1)) == 0) {
-        jem_pagecache_tick(&tcache->arena->pages);
+        jem_arena_tick(tcache->arena, event / TICK_EVENTS);
     }
 }
 
 /* ---- the two borders */
+
+void
+jem_tcache_move_leaf(struct jem_tcache *tcache, const void *block)
+{
+    tcache->leaf = pagemap_find_leaf(&jem_owners, block);
+    tcache->leaf_index = (uintptr_t)block >> PAGEMAP_LEAF_SHIFT;
+}
 
 void *
 jem_tcache_refill(struct jem_tcache *tcache, unsigned size_class, bool *zeroed)
@@ -178,7 +208,17 @@ void
 jem_tcache_spill(struct jem_tcache *tcache, unsigned size_class, void *block)
 {
     struct jem_tbin *bin = &tcache->bins[size_class];
-    flush_oldest(bin, size_class, jem_tbin_capacity(bin) / 2);
+    struct jem_tbin_use *use = &tcache->uses[size_class];
+    void **end = bin->empty + slot_count(size_class);
+    use->full_hit = true;
+    if (use->floor_hit && bin->full != end) {
+        size_t grown = 2 * jem_tbin_capacity(bin);
+        bin->full =
+            grown < (size_t)(end - bin->empty) ? bin->empty + grown : end;
+        *bin->top++ = block;
+        return;
+    }
+    flush_oldest(tcache, size_class, jem_tbin_capacity(bin) / 2);
     *bin->top++ = block;
     count_event(tcache);
 }

@@ -3,13 +3,14 @@
  *
  *     malloc, free --> tcache --(fill, flush: batches)--> arenas
  *
- *     struct jem_tbin:   empty      floor      top        full
- *                          | block .. | block .. | (room) .. |
+ *     struct jem_tbin:   empty      floor      top        full       end
+ *                          | block .. | block .. | (room) .. | (spare) |
  *
  * malloc pops at top while top != floor; free pushes while top != full. Both
  * borders are the slow path's business. Between two collections the floor
  * stands at half of what the bin held: if top never came down to it, what is
- * below was not needed, and three quarters of it are flushed.
+ * below was not needed, and three quarters of it are flushed. A bin that runs
+ * both full and empty between two collections is given twice the room.
  *
  * Concurrency: a tcache belongs to one thread. fill, flush and drain take the
  * locks of bins and page caches.
@@ -36,10 +37,15 @@ struct jem_tbin {
 /* What the slow path alone needs to know of a bin. */
 struct jem_tbin_use {
     uint8_t fill_shift; /* a fill takes capacity >> fill_shift */
-    bool floor_hit;     /* since the last collection */
+    bool floor_hit;     /* since the last collection: it ran empty */
+    bool full_hit;      /* ... and full */
 };
 
 struct jem_tcache {
+    /* The part of the owner map that this thread used last: almost always the
+     * right one for free, which so saves a dependent load. */
+    uintptr_t leaf_index;
+    const struct pagemap_leaf *leaf;
     struct jem_tbin bins[JEM_TCACHE_CLASSES];
     struct jem_tbin_use uses[JEM_TCACHE_CLASSES];
     struct jem_heap *heap;
@@ -67,6 +73,8 @@ void *jem_tcache_refill(
 /* Makes room in a full bin, then pushes. */
 void jem_tcache_spill(
     struct jem_tcache *tcache, unsigned size_class, void *block);
+/* Makes leaf the one of block, an address of ours. */
+void jem_tcache_move_leaf(struct jem_tcache *tcache, const void *block);
 /* Empties all bins. */
 void jem_tcache_drain(struct jem_tcache *tcache);
 

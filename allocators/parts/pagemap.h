@@ -56,10 +56,10 @@ bool pagemap_reserve(struct pagemap *map, const void *addr, size_t size);
 void pagemap_set(
     struct pagemap *map, const void *addr, size_t size, void *value);
 
-/* pagemap_get for a caller that knows the page's size when it is compiled. */
-static inline void *
-pagemap_get_shifted(
-    const struct pagemap *map, const void *addr, unsigned page_shift)
+/* The leaf of addr, whatever addr is, or NULL. Leaves stay where they are until
+ * pagemap_fini, so a caller may remember the one that it uses most. */
+static inline const struct pagemap_leaf *
+pagemap_find_leaf(const struct pagemap *map, const void *addr)
 {
     uintptr_t bits = (uintptr_t)addr;
 
@@ -67,15 +67,33 @@ pagemap_get_shifted(
         return NULL;
     }
     /* Pairs with the release in add_leaf. */
-    struct pagemap_leaf *leaf = atomic_load_explicit(
+    return atomic_load_explicit(
         &map->root[bits >> PAGEMAP_LEAF_SHIFT], memory_order_acquire);
-    if (__builtin_expect(leaf == NULL, 0)) {
-        return NULL;
-    }
-    uintptr_t in_leaf = bits & (((uintptr_t)1 << PAGEMAP_LEAF_SHIFT) - 1);
+}
+
+/* The value of the page of addr in its leaf. */
+static inline void *
+pagemap_leaf_get(
+    const struct pagemap_leaf *leaf, const void *addr, unsigned page_shift)
+{
+    uintptr_t in_leaf =
+        (uintptr_t)addr & (((uintptr_t)1 << PAGEMAP_LEAF_SHIFT) - 1);
+
     /* Pairs with the release in pagemap_set. */
     return atomic_load_explicit(
         &leaf->values[in_leaf >> page_shift], memory_order_acquire);
+}
+
+/* pagemap_get for a caller that knows the page's size when it is compiled. */
+static inline void *
+pagemap_get_shifted(
+    const struct pagemap *map, const void *addr, unsigned page_shift)
+{
+    const struct pagemap_leaf *leaf = pagemap_find_leaf(map, addr);
+
+    return __builtin_expect(leaf == NULL, 0)
+               ? NULL
+               : pagemap_leaf_get(leaf, addr, page_shift);
 }
 
 /* The value of the page of addr, whatever addr is; NULL when there is none. */
