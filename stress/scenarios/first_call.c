@@ -22,7 +22,7 @@
 #define LIVES_MIN 2
 #define MORE_MAX  12 /* calls after the first */
 #define BLOCK_MAX 16384
-#define LARGE_MAX (1u << 20)
+#define LARGE_MAX (1u << 19)
 #define KEEPER    0u
 
 struct first {

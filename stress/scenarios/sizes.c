@@ -19,10 +19,14 @@ sizes_edge_at(unsigned i)
     return (uint64_t)(4 + i % 4) << (1 + i / 4);
 }
 
+/* The number of the last edge that is not above size. */
 static unsigned
 edge_below(uint64_t size)
 {
-    unsigned log2 = 63 - (unsigned)__builtin_clzll(size | 8);
+    if (size < 8) {
+        return 0;
+    }
+    unsigned log2 = 63 - (unsigned)__builtin_clzll(size);
 
     return 4 * (log2 - 3) + (unsigned)(size >> (log2 - 2) & 3);
 }
