@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "base/death.h"
@@ -387,6 +388,63 @@ thread_id_bears_coming_back_from_calloc(void **state)
     assert_int_equal(next_id(), 1);
 }
 
+/* A table that ids index, each entry its owner's own: no atomics, no lock. */
+static int by_id[THREADS];
+static _Atomic bool owner_ends;
+
+static void
+note_end(void *arg)
+{
+    (void)arg;
+    atomic_store_explicit(&owner_ends, true, memory_order_relaxed);
+}
+
+static void *
+own_entry(void *arg)
+{
+    by_id[thread_id()] = 1;
+    thread_on_exit(note_end, NULL);
+    return arg;
+}
+
+static void *
+inherit_entry(void *arg)
+{
+    struct timespec pause = {0, 5000000};
+
+    while (!atomic_load_explicit(&owner_ends, memory_order_relaxed)) {
+        nanosleep(&pause, NULL);
+    }
+    nanosleep(&pause, NULL); /* now the id should be free */
+    *(bool *)arg = thread_id() == 1;
+    if (*(bool *)arg) {
+        by_id[thread_id()]++;
+    }
+    return NULL;
+}
+
+/* The next owner of an id sees what the last one did with its table entry. If
+ * the owner was too slow and its id is still taken, once more. */
+static void
+thread_id_hands_its_tables_on(void **state)
+{
+    bool has_inherited = false;
+
+    (void)state;
+    for (int i = 0; i < 50 && !has_inherited; i++) {
+        pthread_t owner, heir;
+
+        owner_ends = false;
+        assert_int_equal(pthread_create(&owner, NULL, own_entry, NULL), 0);
+        assert_int_equal(
+            pthread_create(&heir, NULL, inherit_entry, &has_inherited), 0);
+        pthread_join(heir, NULL);
+        pthread_join(owner, NULL);
+    }
+    assert_true(has_inherited);
+    assert_int_equal(by_id[1], 2);
+}
+
 static pthread_barrier_t at_fork;
 
 static void *
@@ -481,6 +539,7 @@ main(void)
         cmocka_unit_test(
             thread_on_exit_fails_without_key_and_can_be_tried_again),
         cmocka_unit_test(thread_id_bears_coming_back_from_calloc),
+        cmocka_unit_test(thread_id_hands_its_tables_on),
         cmocka_unit_test(thread_ids_of_the_dead_are_free_in_a_forked_child),
         cmocka_unit_test(thread_ids_past_the_last_are_shared),
     };

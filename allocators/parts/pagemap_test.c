@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "base/death.h"
+#include "base/machine.h"
 #include "base/pages.h"
 #include "base/random.h"
 #include "parts/pagemap.h"
@@ -187,6 +188,74 @@ pagemap_grows_under_many_threads(void **state)
     pagemap_fini(&map);
 }
 
+static int plain; /* written before the page is set, read after it is seen */
+
+static void *
+set_page(void *arg)
+{
+    plain = 42;
+    pagemap_set(&map, at(GIBIBYTE), 1, arg);
+    return NULL;
+}
+
+/* The map alone tells the reader: nothing else orders the two threads. */
+static void
+pagemap_get_sees_what_came_before_the_set(void **state)
+{
+    pthread_t setter;
+
+    (void)state;
+    pagemap_init(&map, 12);
+    assert_true(pagemap_reserve(&map, at(GIBIBYTE), 1));
+    assert_int_equal(pthread_create(&setter, NULL, set_page, &plain), 0);
+    while (pagemap_get(&map, at(GIBIBYTE)) == NULL) {
+        machine.yield();
+    }
+    assert_int_equal(plain, 42);
+    pthread_join(setter, NULL);
+    pagemap_fini(&map);
+}
+
+static int64_t mapped_size;
+
+/* Another thread is faster: the leaf is there when this mapping comes back. */
+static void *
+map_after_another(void *hint, size_t size, bool usable)
+{
+    static bool is_inside;
+
+    if (!is_inside) {
+        is_inside = true;
+        assert_true(pagemap_reserve(&map, at(GIBIBYTE), 1));
+        is_inside = false;
+    }
+    mapped_size += (int64_t)size;
+    return machine_kernel.map(hint, size, usable);
+}
+
+static bool
+count_unmap(void *addr, size_t size)
+{
+    mapped_size -= (int64_t)size;
+    return machine_kernel.unmap(addr, size);
+}
+
+static void
+pagemap_gives_a_second_leaf_back(void **state)
+{
+    (void)state;
+    pagemap_init(&map, 12);
+    machine.map = map_after_another;
+    machine.unmap = count_unmap;
+    mapped_size = 0;
+    assert_true(pagemap_reserve(&map, at(GIBIBYTE), 1));
+    assert_int_equal(mapped_size, pagemap_meta_size(&map));
+    pagemap_check(&map);
+    pagemap_fini(&map);
+    assert_int_equal(mapped_size, 0);
+    machine = machine_kernel;
+}
+
 static void
 check_broken(void *arg)
 {
@@ -239,6 +308,8 @@ main(void)
         cmocka_unit_test(pagemap_sets_every_page_that_a_range_touches),
         cmocka_unit_test(pagemap_reserve_fails_past_the_end_and_without_memory),
         cmocka_unit_test(pagemap_grows_under_many_threads),
+        cmocka_unit_test(pagemap_get_sees_what_came_before_the_set),
+        cmocka_unit_test(pagemap_gives_a_second_leaf_back),
         cmocka_unit_test(pagemap_check_finds_each_broken_invariant),
         cmocka_unit_test(pagemap_refuses_to_set_what_is_not_reserved),
     };
