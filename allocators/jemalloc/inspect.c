@@ -59,10 +59,11 @@ add_pages(struct jem_arena *arena, struct alloc_stats *stats)
 static void
 move_cached(struct jem_heap *heap, struct alloc_stats *stats)
 {
-    struct jem_tcache *tcache;
+    struct list *link;
     size_t cached_size = 0;
-    mtx_lock(&heap->tcaches.lock);
-    JEM_TCACHE_EACH (tcache, heap) {
+    mtx_lock(&heap->threads_lock);
+    LIST_EACH (link, &heap->tcaches) {
+        struct jem_tcache *tcache = LIST_OF(link, struct jem_tcache, link);
         for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
             size_t count = jem_tbin_count(&tcache->bins[class]);
             cached_size += count * jem_class_size(class);
@@ -70,7 +71,7 @@ move_cached(struct jem_heap *heap, struct alloc_stats *stats)
             stats->free_count += count;
         }
     }
-    mtx_unlock(&heap->tcaches.lock);
+    mtx_unlock(&heap->threads_lock);
     stats->cached_size += cached_size;
     stats->used_size -= cached_size;
     stats->free_size += cached_size;
@@ -85,7 +86,8 @@ jem_inspect_stats(struct jem_heap *heap, struct alloc_stats *stats)
     if (heap == NULL) {
         return;
     }
-    JEM_ARENA_EACH (arena, i, heap) {
+    JEM_ARENA_EACH(arena, i, heap)
+    {
         add_bins(arena, stats);
         add_pages(arena, stats);
     }
@@ -119,10 +121,11 @@ find_cached(
     struct jem_heap *heap, const struct jem_extent *slab, uint64_t *cached_bits)
 {
     struct jem_bin *bin = &slab->arena->bins[slab->size_class][slab->shard];
-    struct jem_tcache *tcache;
+    struct list *link;
     memset(cached_bits, 0, sizeof slab->free_bits);
     mark_regions(slab, bin->stash, bin->stash_count, cached_bits);
-    JEM_TCACHE_EACH (tcache, heap) {
+    LIST_EACH (link, &heap->tcaches) {
+        struct jem_tcache *tcache = LIST_OF(link, struct jem_tcache, link);
         struct jem_tbin *tbin = &tcache->bins[slab->size_class];
         mark_regions(slab, tbin->empty, jem_tbin_count(tbin), cached_bits);
     }
@@ -156,11 +159,12 @@ walk_slab(struct jem_heap *heap, const struct jem_extent *slab,
 static bool
 is_cached_large(struct jem_heap *heap, const struct jem_extent *extent)
 {
-    struct jem_tcache *tcache;
+    struct list *link;
     if (extent->size_class >= JEM_TCACHE_CLASSES) {
         return false;
     }
-    JEM_TCACHE_EACH (tcache, heap) {
+    LIST_EACH (link, &heap->tcaches) {
+        struct jem_tcache *tcache = LIST_OF(link, struct jem_tcache, link);
         struct jem_tbin *bin = &tcache->bins[extent->size_class];
         for (void **slot = bin->empty; slot != bin->top; slot++) {
             if (*slot == extent->addr) {
@@ -217,7 +221,8 @@ jem_inspect_walk(struct jem_heap *heap, alloc_walk_fn *visit, void *arg)
     const struct alloc_piece own = {
         ALLOC_PIECE_META, heap, heap->own_size, "heap"};
     visit(&own, arg);
-    JEM_ARENA_EACH (arena, i, heap) {
+    JEM_ARENA_EACH(arena, i, heap)
+    {
         for (struct jem_region *region = arena->pages.regions; region != NULL;
              region = region->next) {
             walk_region(heap, region, visit, arg);
@@ -243,7 +248,8 @@ jem_inspect_dump(struct jem_heap *heap, int fd)
         stats.free_size, stats.cached_size, stats.purged_size);
     print_format(&print, "  metadata %zu\n", stats.meta_size);
     print_flush(&print);
-    JEM_ARENA_EACH (arena, i, heap) {
+    JEM_ARENA_EACH(arena, i, heap)
+    {
         jem_arena_dump(arena, fd);
     }
 }

@@ -20,6 +20,9 @@
 #define CLOCK_THREADS_MAX 16
 #define CLOCK_EPOCH_BITS  28
 
+/* Threads in this run: counters beyond are 0 in every clock. */
+extern unsigned thread_count;
+
 struct clock {
     uint32_t at[CLOCK_THREADS_MAX];
 };
@@ -52,7 +55,7 @@ clock_has(const struct clock *clock, uint32_t epoch)
 static inline void
 clock_join(struct clock *into, const struct clock *from)
 {
-    for (unsigned i = 0; i < CLOCK_THREADS_MAX; i++) {
+    for (unsigned i = 0; i < thread_count; i++) {
         into->at[i] = into->at[i] > from->at[i] ? into->at[i] : from->at[i];
     }
 }

@@ -1,9 +1,10 @@
 /*
  * image.c - the target's static data (contract: image.h)
  *
- * Both sections are copied back whole. They are small (tens of KiB) because
- * allocators map what is large; noting which pages were written costs more than
- * it saves.
+ * Both sections are put back as a whole, since libc may write there behind the
+ * instrumentation. Pages of .bss that were zero in the picture are dropped, if
+ * there are many together: the kernel gives zeroes again for those that were
+ * touched. Everything else is copied.
  */
 #include "observe/image.h"
 
@@ -18,34 +19,85 @@ extern char __stop_observed_data[] __attribute__((weak));
 extern char __start_observed_bss[] __attribute__((weak));
 extern char __stop_observed_bss[] __attribute__((weak));
 
+#define PARTS_MAX     64
+#define DROP_SIZE_MIN (16 * REGION_PAGE)
+
 static struct part {
     char *addr;
     size_t size;
-    char *picture;
-} parts[2];
+    const char *picture; /* NULL: zeroes, whole pages of them */
+} parts[PARTS_MAX];
+static unsigned part_count;
+
+/* How far from addr on memory is zero, in whole pages. */
+static size_t
+zero_size(const char *addr, const char *end)
+{
+    const char *at = addr;
+    while ((size_t)(end - at) >= REGION_PAGE) {
+        for (size_t i = 0; i < REGION_PAGE; i++) {
+            if (at[i] != 0) {
+                return (size_t)(at - addr);
+            }
+        }
+        at += REGION_PAGE;
+    }
+    return (size_t)(at - addr);
+}
+
+static void
+add_part(char *addr, char *end, const char *picture)
+{
+    if (addr < end) {
+        parts[part_count++] =
+            (struct part){addr, (size_t)(end - addr), picture};
+    }
+}
+
+/* Cuts a section into parts to copy and parts to drop. The first whole page
+ * may belong to the file's mapping, so dropping starts at the second. */
+static bool
+take_picture(char *addr, char *end, bool is_bss)
+{
+    size_t size = (size_t)(end - addr);
+    char *picture = mmap(NULL, size, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (picture == MAP_FAILED) {
+        return false;
+    }
+    memcpy(picture, addr, size);
+    char *first = addr;
+    char *at = (char *)(((uintptr_t)addr | (REGION_PAGE - 1)) + 1) + REGION_PAGE;
+    while (is_bss && at < end && part_count < PARTS_MAX - 2) {
+        size_t zeroes = zero_size(at, end);
+        if (zeroes >= DROP_SIZE_MIN) {
+            add_part(first, at, picture + (first - addr));
+            add_part(at, at + zeroes, NULL);
+            first = at + zeroes;
+        }
+        at += zeroes + REGION_PAGE;
+    }
+    add_part(first, end, picture + (first - addr));
+    region_open(addr, size);
+    return true;
+}
 
 const char *
 image_init(void)
 {
-    parts[0].addr = __start_observed_data;
-    parts[0].size = (size_t)(__stop_observed_data - __start_observed_data);
-    parts[1].addr = __start_observed_bss;
-    parts[1].size = (size_t)(__stop_observed_bss - __start_observed_bss);
+    char *const bounds[2][2] = {{__start_observed_data, __stop_observed_data},
+        {__start_observed_bss, __stop_observed_bss}};
     for (unsigned i = 0; i < 2; i++) {
-        struct part *part = &parts[i];
-        if (part->size == 0) {
+        char *end = bounds[i][1];
+        if (bounds[i][0] == end) {
             continue;
         }
-        if ((uintptr_t)part->addr + part->size > REGION_BASE) {
+        if ((uintptr_t)end > REGION_BASE) {
             return "observed code must be linked with -no-pie";
         }
-        part->picture = mmap(NULL, part->size, PROT_READ | PROT_WRITE,
-            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (part->picture == MAP_FAILED) {
+        if (!take_picture(bounds[i][0], end, i == 1)) {
             return "out of memory";
         }
-        memcpy(part->picture, part->addr, part->size);
-        region_open(part->addr, part->size);
     }
     return NULL;
 }
@@ -53,9 +105,12 @@ image_init(void)
 void
 image_restore(void)
 {
-    for (unsigned i = 0; i < 2; i++) {
-        if (parts[i].size > 0) {
-            memcpy(parts[i].addr, parts[i].picture, parts[i].size);
+    for (unsigned i = 0; i < part_count; i++) {
+        const struct part *part = &parts[i];
+        if (part->picture != NULL) {
+            memcpy(part->addr, part->picture, part->size);
+        } else {
+            madvise(part->addr, part->size, MADV_DONTNEED);
         }
     }
 }

@@ -20,8 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-const char *intercept_init(void); /* NULL, or what is lacking */
-void intercept_begin(void);       /* a run */
+void intercept_init(void); /* replaces base/'s table of the machine */
+void intercept_begin(void); /* a run */
 
 /* Destructors of the calling thread's keys, in rounds as POSIX has it. */
 void intercept_thread_end(void);

@@ -582,6 +582,29 @@ shared_reads(unsigned thread)
     }
 }
 
+long litmus_words[LITMUS_TOUCHED];
+
+void
+litmus_touch(int rounds, bool anew)
+{
+    for (int round = 0; round < rounds; round++) {
+        for (int i = 0; i < LITMUS_TOUCHED; i++) {
+            litmus_words[i] = round;
+        }
+        if (anew) {
+            SET(x, round, RELEASE);
+        }
+    }
+}
+
+void
+litmus_count(int rounds)
+{
+    for (int i = 0; i < rounds; i++) {
+        atomic_fetch_add_explicit(&x, 1, RELAXED);
+    }
+}
+
 #define LITMUS(name, threads)                                                  \
     {                                                                          \
 #        name, threads, name                                                   \

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #define LITMUS_RESULTS 4
 
 struct litmus {
@@ -19,3 +21,10 @@ extern const struct litmus litmus_all[];
 
 /* What the threads saw in the run that has just ended. */
 extern int litmus_results[LITMUS_RESULTS];
+
+/* For the benchmark: writes that many plain words, rounds times, each round in
+ * an epoch of its own when `anew`; and that many atomic additions. */
+#define LITMUS_TOUCHED 1000
+extern long litmus_words[LITMUS_TOUCHED];
+void litmus_touch(int rounds, bool anew);
+void litmus_count(int count);

@@ -37,8 +37,11 @@ enum observe_points {
 };
 
 struct observe_plan {
-    unsigned thread_count; /* started together, at most OBSERVE_THREADS_MAX */
+    unsigned thread_count; /* started together, below OBSERVE_THREADS_MAX */
     void (*body)(unsigned thread, void *arg);
+    /* Called on one more logical thread when all others have ended, their
+     * destructors included. May be NULL. */
+    void (*end)(void *arg);
     void *arg;
 
     struct strategy *strategy;
@@ -48,8 +51,8 @@ struct observe_plan {
     unsigned cpu_count; /* that the target sees; 0 is 2 */
     uint64_t seed;      /* of the random bytes that the target sees */
     uint64_t steps_max; /* accesses until the verdict livelock; 0 is 4M */
-    uint64_t fail_os;   /* the n-th call for memory fails; 0 is none */
-    bool fail_os_every; /* and all later ones */
+    /* Does the n-th call for memory, from 1, fail? NULL: none does. */
+    bool (*os_fails)(uint64_t n, void *arg);
 };
 
 /* One step of a thread, for people. */
@@ -60,7 +63,7 @@ struct observe_step {
     uintptr_t pc;
     uintptr_t addr;
     uint64_t value;
-    const char *text; /* for EVENT_OP: what the harness said */
+    char text[48]; /* of an operation: what the harness said */
 };
 
 /* One access, with where it came from, innermost frame first. */
@@ -117,6 +120,8 @@ unsigned observe_thread_count(void); /* in the last run */
 /*
  * From a body.
  */
+
+bool observe_is_explaining(void);
 
 /* The caller's number; -1 when it is not a logical thread. */
 int observe_self(void);

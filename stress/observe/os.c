@@ -28,8 +28,6 @@
 #include "observe/runtime.h"
 #include "observe/weak.h"
 
-#define FORGET_BY_STORE_MAX (16 * REGION_PAGE)
-
 static char last_words[200]; /* what the target wrote to stderr last */
 
 static bool
@@ -46,8 +44,7 @@ begin_call(uintptr_t pc, uintptr_t addr, size_t size)
     sched_note_progress(hot.current);
     trace_event(EVENT_OS, pc, addr, 0, size);
     uint64_t n = ++stats.os_calls;
-    uint64_t fails = plan->fail_os;
-    return fails == 0 || n < fails || (n > fails && !plan->fail_os_every);
+    return plan->os_fails == NULL || !plan->os_fails(n, plan->arg);
 }
 
 static size_t
@@ -74,12 +71,32 @@ map(uintptr_t hint, size_t size, bool usable, uintptr_t pc)
     return block;
 }
 
-/* The caller writes pages as a whole: it must own them, and be ordered. */
+/* The caller writes pages as a whole: it must own them, and be ordered after
+ * whoever accessed them. */
 static void
 write_pages(uintptr_t addr, size_t size, uintptr_t pc)
 {
     owner_check_pages(addr, size, pc);
-    race_range(addr, size, true, pc);
+    for (uintptr_t page = addr; page < addr + size; page += REGION_PAGE) {
+        enum page_state state = region_pages[page >> REGION_PAGE_SHIFT];
+        if (state == PAGE_OPEN || state == PAGE_MIXED) {
+            race_range(page, REGION_PAGE, true, pc);
+        }
+    }
+}
+
+/* The same, and the pages go: what happened there is forgotten. */
+static void
+leave_pages(uintptr_t addr, size_t size, uintptr_t pc)
+{
+    owner_check_pages(addr, size, pc);
+    for (uintptr_t page = addr; page < addr + size; page += REGION_PAGE) {
+        enum page_state state = region_pages[page >> REGION_PAGE_SHIFT];
+        if (state == PAGE_OPEN || state == PAGE_MIXED) {
+            race_range(page, REGION_PAGE, true, pc);
+            race_forget(page, REGION_PAGE);
+        }
+    }
 }
 
 static bool
@@ -89,12 +106,8 @@ unmap(uintptr_t addr, size_t size, uintptr_t pc)
     if (!begin_call(pc, addr, size) || !is_in_arena(addr, size)) {
         return false;
     }
-    write_pages(addr, size, pc);
-    if (!region_unmap(addr, size)) {
-        return false;
-    }
-    race_forget(addr, size);
-    return true;
+    leave_pages(addr, size, pc);
+    return region_unmap(addr, size);
 }
 
 static bool
@@ -134,13 +147,14 @@ remap(uintptr_t addr, size_t old_size, size_t new_size, bool may_move,
     if (!begin_call(pc, addr, new_size) || !is_in_arena(addr, old_size)) {
         return NULL;
     }
-    uintptr_t kept = new_size < old_size ? new_size : old_size;
-    write_pages(addr, old_size, pc);
+    if (new_size < old_size) {
+        leave_pages(addr + new_size, old_size - new_size, pc);
+    }
+    write_pages(addr, old_size < new_size ? old_size : new_size, pc);
     uintptr_t moved = region_remap(addr, old_size, new_size, may_move);
-    if (moved == addr && kept < old_size) {
-        race_forget(addr + kept, old_size - kept);
-    } else if (moved != 0 && moved != addr) {
+    if (moved != 0 && moved != addr) {
         race_forget(addr, old_size);
+        region_touch(moved, old_size);
     }
     hash_add(moved);
     return (void *)moved;
@@ -288,7 +302,7 @@ os_begin(void)
     last_words[0] = '\0';
 }
 
-const char *
+void
 intercept_init(void)
 {
     if (&observed_machine != NULL) {
@@ -308,7 +322,6 @@ intercept_init(void)
             .random = machine_random,
         };
     }
-    return NULL;
 }
 
 /*

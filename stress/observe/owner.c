@@ -1,8 +1,8 @@
 /*
  * owner.c - whose bytes (contract: owner.h)
  *
- * The page plane (region.h) answers for most accesses: an open page holds no
- * user's byte. A page with both kinds is mixed, and one bit for each byte tells.
+ * The page plane (region.h) answers for most accesses: an open or fresh page
+ * holds no user's byte. A page with both kinds is mixed, and one bit for each byte tells.
  *
  * Invariants:
  *   I1  A set bit lies in a mixed page, or in one listed in mixed[].
@@ -193,6 +193,7 @@ owner_access(uintptr_t addr, size_t size, bool write, uintptr_t pc)
     if (at < end) {
         raise_user(at, addr, size, write, pc);
     }
+    region_touch(addr, size);
 }
 
 void

@@ -28,7 +28,10 @@
 #define WIDE_MAX 65536u
 /* A range is checked byte for byte at its ends, and here and there between. */
 #define RANGE_ENDS_SIZE 512u
-#define RANGE_STRIDE    256u
+#define RANGE_STRIDE    4096u
+
+/* Up to here stores are cheaper than a system call and the faults after it. */
+#define FORGET_BY_STORE_MAX (8 * REGION_PAGE)
 
 struct cell *race_cells;
 
@@ -84,28 +87,54 @@ happened(uint32_t epoch)
     return clock_has(&hot.current->seen.hb, epoch);
 }
 
-/* Makes the cell wide; NULL when there is no record left. */
+static unsigned
+first_byte(uint8_t mask)
+{
+    return (unsigned)__builtin_ctz(mask);
+}
+
+/* Makes the cell wide, for an access to these bytes; NULL when there is no
+ * record left. */
 static struct wide *
-widen(struct cell *cell)
+widen(struct cell *cell, uint8_t mask)
 {
     if (wide_count == WIDE_MAX) {
         cell->tag = 0;
         return NULL;
     }
     struct wide *wide = &wides[wide_count];
-    memset(wide, 0, sizeof(*wide));
     bool was_narrow = (cell->tag & 0xffff0000u) == hot.run_tag;
-    uint8_t mask = was_narrow ? (uint8_t)cell->tag : 0;
-    for (unsigned byte = 0; byte < 8; byte++) {
-        if (mask >> byte & 1) {
-            wide->write[byte] = cell->write;
-            wide->read[byte][clock_epoch_thread(cell->read)] =
-                clock_epoch_count(cell->read);
-        }
+    wide->same_mask = was_narrow ? (uint8_t)cell->tag : mask;
+    wide->location = 0;
+    unsigned first = first_byte(wide->same_mask);
+    wide->write[first] = was_narrow ? cell->write : 0;
+    memset(wide->read[first], 0, sizeof(wide->read[first]));
+    if (was_narrow) {
+        wide->read[first][clock_epoch_thread(cell->read)] =
+            clock_epoch_count(cell->read);
     }
     cell->tag = hot.run_tag | CELL_WIDE;
     cell->wide = wide_count++;
     return wide;
+}
+
+/* Accesses have several masks from here on: each byte for itself. */
+static void
+separate_bytes(struct wide *wide)
+{
+    uint8_t mask = wide->same_mask;
+    unsigned first = first_byte(mask);
+    for (unsigned byte = 0; byte < 8; byte++) {
+        if ((mask >> byte & 1) == 0) {
+            wide->write[byte] = 0;
+            memset(wide->read[byte], 0, sizeof(wide->read[byte]));
+        } else if (byte != first) {
+            wide->write[byte] = wide->write[first];
+            memcpy(wide->read[byte], wide->read[first],
+                sizeof(wide->read[byte]));
+        }
+    }
+    wide->same_mask = 0;
 }
 
 static inline bool
@@ -126,11 +155,28 @@ find_read(const struct wide *wide, unsigned byte)
     return 0;
 }
 
-static void
-check_bytes(const struct wide *wide, uintptr_t addr, unsigned size, bool write,
-    bool atomic, uintptr_t pc)
+/* The wide record for an access to these bytes, and which of its bytes stand
+ * for them. */
+static struct wide *
+enter_wide(struct cell *cell, uint8_t mask, uint8_t *bytes)
 {
-    for (unsigned byte = addr & 7; byte < (addr & 7) + size; byte++) {
+    struct wide *wide =
+        is_wide(cell) ? &wides[cell->wide] : widen(cell, mask);
+    *bytes = mask;
+    if (wide != NULL && wide->same_mask == mask) {
+        *bytes = (uint8_t)(1u << first_byte(mask));
+    } else if (wide != NULL && wide->same_mask != 0) {
+        separate_bytes(wide);
+    }
+    return wide;
+}
+
+static void
+check_bytes(const struct wide *wide, uint8_t bytes, uintptr_t addr,
+    unsigned size, bool write, bool atomic, uintptr_t pc)
+{
+    for (; bytes != 0; bytes &= (uint8_t)(bytes - 1)) {
+        unsigned byte = first_byte(bytes);
         if (!happened(wide->write[byte])) {
             raise_race(
                 wide->write[byte], true, false, addr, size, write, atomic, pc);
@@ -143,12 +189,12 @@ check_bytes(const struct wide *wide, uintptr_t addr, unsigned size, bool write,
 }
 
 static void
-access_wide(
-    struct wide *wide, uintptr_t addr, unsigned size, bool write, uintptr_t pc)
+access_wide(struct wide *wide, uint8_t bytes, uintptr_t addr, unsigned size,
+    bool write, uintptr_t pc)
 {
     bool races = !plan->no_races;
     if (races) {
-        check_bytes(wide, addr, size, write, false, pc);
+        check_bytes(wide, bytes, addr, size, write, false, pc);
     }
     if (wide->location != 0) {
         bool other_writes;
@@ -163,7 +209,8 @@ access_wide(
         }
     }
     unsigned me = hot.current->id;
-    for (unsigned byte = addr & 7; byte < (addr & 7) + size; byte++) {
+    for (; bytes != 0; bytes &= (uint8_t)(bytes - 1)) {
+        unsigned byte = first_byte(bytes);
         if (write) {
             wide->write[byte] = hot.epoch;
         } else {
@@ -209,19 +256,21 @@ race_access(uintptr_t addr, unsigned size, bool write, uintptr_t pc)
         cell->read = write ? 0 : hot.epoch;
         return;
     }
-    struct wide *wide = is_wide(cell) ? &wides[cell->wide] : widen(cell);
+    uint8_t bytes;
+    struct wide *wide = enter_wide(cell, race_mask(addr, size), &bytes);
     if (wide != NULL) {
-        access_wide(wide, addr, size, write, pc);
+        access_wide(wide, bytes, addr, size, write, pc);
     }
 }
 
 struct wide *
 race_atomic(uintptr_t addr, unsigned size, bool write, uintptr_t pc)
 {
-    struct cell *cell = race_cell(addr);
-    struct wide *wide = is_wide(cell) ? &wides[cell->wide] : widen(cell);
+    uint8_t bytes;
+    struct wide *wide =
+        enter_wide(race_cell(addr), race_mask(addr, size), &bytes);
     if (wide != NULL && !plan->no_races) {
-        check_bytes(wide, addr, size, write, true, pc);
+        check_bytes(wide, bytes, addr, size, write, true, pc);
     }
     return wide;
 }
@@ -257,5 +306,10 @@ race_range(uintptr_t addr, size_t size, bool write, uintptr_t pc)
 void
 race_forget(uintptr_t addr, size_t size)
 {
-    memset(race_cell(addr), 0, size / 8 * sizeof(struct cell));
+    size_t cells_size = size / 8 * sizeof(struct cell);
+    if (size <= FORGET_BY_STORE_MAX) {
+        memset(race_cell(addr), 0, cells_size);
+    } else {
+        madvise(race_cell(addr), cells_size, MADV_DONTNEED);
+    }
 }

@@ -35,10 +35,12 @@ struct cell {
 };
 #define CELL_WIDE 0x100u
 
+/* While all accesses have the same bytes, the first of them stands for all. */
 struct wide {
-    uint32_t write[8];                   /* epoch, for each byte */
-    uint32_t read[8][CLOCK_THREADS_MAX]; /* counter, for each byte, thread */
+    uint8_t same_mask; /* the bytes that all accesses had; 0: several masks */
     uint32_t location; /* first atomic location in these bytes; 0: none */
+    uint32_t write[8]; /* epoch, for each byte */
+    uint32_t read[8][CLOCK_THREADS_MAX]; /* counter, for each byte, thread */
 };
 
 extern struct cell *race_cells; /* one for 8 bytes below REGION_LIMIT */

@@ -261,7 +261,7 @@ region_map(uintptr_t hint, size_t size, bool usable)
     }
     if (usable) {
         note_touched(addr, size);
-        set_state(addr, size, PAGE_OPEN);
+        set_state(addr, size, PAGE_FRESH);
     }
     return (void *)addr;
 }
@@ -293,10 +293,21 @@ region_protect(uintptr_t addr, size_t size, bool usable)
     note_touched(addr, size);
     for (uintptr_t page = addr; page < addr + size; page += REGION_PAGE) {
         if (region_pages[page / REGION_PAGE] == PAGE_CLOSED) {
-            set_state(page, REGION_PAGE, PAGE_OPEN);
+            set_state(page, REGION_PAGE, PAGE_FRESH);
         }
     }
     return true;
+}
+
+void
+region_touch(uintptr_t addr, size_t size)
+{
+    uintptr_t page = addr & ~(REGION_PAGE - 1);
+    for (; page < addr + size; page += REGION_PAGE) {
+        if (region_pages[page / REGION_PAGE] == PAGE_FRESH) {
+            set_state(page, REGION_PAGE, PAGE_OPEN);
+        }
+    }
 }
 
 bool

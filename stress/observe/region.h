@@ -31,6 +31,7 @@
 enum page_state {
     PAGE_FOREIGN, /* the harness's or libc's: not looked at */
     PAGE_OPEN,    /* the target's: every access is the race detector's */
+    PAGE_FRESH,   /* the same, and not accessed since it was mapped */
     PAGE_MIXED,   /* as open, but some bytes are a user's: see owner.h */
     PAGE_USER,    /* wholly a user's: the target must keep off */
     PAGE_CLOSED   /* in the arena, not mapped or not accessible */
@@ -56,6 +57,9 @@ bool region_protect(uintptr_t addr, size_t size, bool usable);
 bool region_zero(uintptr_t addr, size_t size);
 uintptr_t region_remap(
     uintptr_t addr, size_t old_size, size_t new_size, bool may_move);
+
+/* The pages are about to be accessed: none stays fresh. */
+void region_touch(uintptr_t addr, size_t size);
 
 size_t region_mapped_size(void); /* bytes mapped now */
 void region_check(void);         /* aborts if the table of mappings is broken */

@@ -110,7 +110,6 @@ struct hot {
 extern struct hot hot;
 
 extern struct thread threads[OBSERVE_THREADS_MAX];
-extern unsigned thread_count; /* slots in use in this run */
 
 extern const struct observe_plan *plan;
 extern struct observe_stats stats;

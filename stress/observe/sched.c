@@ -45,6 +45,7 @@ bool explaining;
 static struct fiber main_fiber;
 static uint32_t ready_mask; /* I1 */
 static unsigned harness_alive;
+static bool has_started_end;
 static uint64_t steps_max;
 static uint64_t advanced_ns;
 static struct random fair_random;
@@ -400,6 +401,32 @@ sched_spawn(void *(*start)(void *), void *arg)
     return child;
 }
 
+static void *
+run_end(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < thread_count; i++) {
+        weak_acquire((uintptr_t)&threads[i]);
+    }
+    plan->end(plan->arg);
+    return NULL;
+}
+
+/* The last thread of the harness ends: the end is one more. */
+static bool
+start_end(void)
+{
+    if (plan->end == NULL || has_started_end) {
+        return false;
+    }
+    has_started_end = true;
+    struct thread *end = sched_spawn(run_end, NULL);
+    CHECK(end != NULL);
+    end->is_harness = true;
+    harness_alive++;
+    return true;
+}
+
 void
 sched_exit(void)
 {
@@ -410,7 +437,7 @@ sched_exit(void)
     me->state = THREAD_DONE;
     ready_mask &= ~(1u << me->id);
     sched_wake(WAIT_JOIN, (uintptr_t)me, OBSERVE_THREADS_MAX);
-    if (me->is_harness && --harness_alive == 0) {
+    if (me->is_harness && --harness_alive == 0 && !start_end()) {
         sched_stop(); /* The target's own threads end with the process. */
     }
     leave(me);
@@ -436,8 +463,8 @@ observe_init(void)
         return "not enough address space for shadow memory";
     }
     fiber_adopt_main(&main_fiber);
-    const char *lack = image_init();
-    return lack != NULL ? lack : intercept_init();
+    intercept_init(); /* The picture has our table of the machine. */
+    return image_init();
 }
 
 static void
@@ -473,11 +500,12 @@ const struct observe_verdict *
 observe_run(const struct observe_plan *wanted)
 {
     CHECK(wanted->thread_count >= 1 &&
-          wanted->thread_count <= OBSERVE_THREADS_MAX);
+          wanted->thread_count < OBSERVE_THREADS_MAX);
     plan = wanted;
     begin_run();
     thread_count = plan->thread_count;
     harness_alive = plan->thread_count;
+    has_started_end = false;
     for (unsigned i = 0; i < thread_count; i++) {
         init_thread(&threads[i], i);
         threads[i].is_harness = true;
@@ -533,6 +561,12 @@ observe_thread_count(void)
 /*
  * From a body.
  */
+
+bool
+observe_is_explaining(void)
+{
+    return explaining;
+}
 
 int
 observe_self(void)

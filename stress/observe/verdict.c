@@ -95,15 +95,19 @@ trace_note(enum event_kind kind, uintptr_t pc, uintptr_t addr, unsigned size,
     uint64_t value, const char *text)
 {
     struct ring *ring = &rings[hot.current->id];
-    ring->steps[ring->count++ % OBSERVE_STEPS_MAX] = (struct observe_step){
+    struct observe_step *step =
+        &ring->steps[ring->count++ % OBSERVE_STEPS_MAX];
+    *step = (struct observe_step){
         .kind = (uint8_t)kind,
         .size = (uint8_t)(size < 255 ? size : 255),
         .number = (uint32_t)hot.steps,
         .pc = pc,
         .addr = addr,
         .value = value,
-        .text = text,
     };
+    if (text != NULL) {
+        snprintf(step->text, sizeof(step->text), "%s", text);
+    }
 }
 
 unsigned
