@@ -18,7 +18,7 @@
 
 #include <stdatomic.h>
 
-#include "base/thread.h"
+#include "base/local.h"
 #include "jemalloc/arena.h"
 #include "jemalloc/meta.h"
 #include "jemalloc/tcache.h"
@@ -41,20 +41,13 @@ struct jem_options {
 struct jem_heap {
     struct jem_meta meta;
     struct jem_options options;
-    size_t own_size;  /* of the mapping that this stands in */
-    struct list link; /* [the registry's lock] */
+    size_t own_size; /* of the mapping that this stands in */
     struct mtx arenas_lock;
     unsigned auto_count;  /* fixed at init */
     unsigned arena_count; /* [arenas_lock] slots in use below */
     _Atomic(struct jem_arena *) arenas[JEM_ARENAS_MAX];
-    struct mtx threads_lock;
-    unsigned bound_count;      /* [threads_lock] threads bound, ever */
-    struct list tcaches;       /* [threads_lock] in use */
-    struct list spare_tcaches; /* [threads_lock] drained, to be used again */
-    unsigned thread_id_end;    /* [threads_lock] ids below may have a cache */
-    /* By thread id; each thread reads and writes its own. Not used by the
-     * process's heap, where a TLS variable leads to the cache. */
-    struct jem_tcache *by_thread[THREAD_ID_MAX];
+    unsigned bound_count;     /* [tcaches.lock] threads bound, ever */
+    struct local_set tcaches; /* each thread's struct jem_tcache */
 };
 
 /* The process's heap; made by the first call. NULL when out of memory. */
@@ -67,6 +60,12 @@ void jem_heap_delete(struct jem_heap *heap);
 struct jem_tcache *jem_heap_tcache(struct jem_heap *heap);
 /* Drains and gives up the calling thread's cache, if it has one. */
 void jem_heap_thread_exit(struct jem_heap *heap);
+
+/* Every tcache in use; with tcaches.lock held, or the heap quiet. */
+#define JEM_TCACHE_EACH(tcache, heap)                                          \
+    for (tcache = jem_tcache_of((heap)->tcaches.used.next);                    \
+         &tcache->local != &(heap)->tcaches.used;                              \
+         tcache = jem_tcache_of(tcache->local.next))
 
 /* The arena of that index, or NULL; automatic ones are made on demand. */
 struct jem_arena *jem_heap_arena(struct jem_heap *heap, unsigned index);

@@ -59,11 +59,10 @@ add_pages(struct jem_arena *arena, struct alloc_stats *stats)
 static void
 move_cached(struct jem_heap *heap, struct alloc_stats *stats)
 {
-    struct list *link;
+    struct jem_tcache *tcache;
     size_t cached_size = 0;
-    mtx_lock(&heap->threads_lock);
-    LIST_EACH (link, &heap->tcaches) {
-        struct jem_tcache *tcache = LIST_OF(link, struct jem_tcache, link);
+    mtx_lock(&heap->tcaches.lock);
+    JEM_TCACHE_EACH (tcache, heap) {
         for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
             size_t count = jem_tbin_count(&tcache->bins[class]);
             cached_size += count * jem_class_size(class);
@@ -71,7 +70,7 @@ move_cached(struct jem_heap *heap, struct alloc_stats *stats)
             stats->free_count += count;
         }
     }
-    mtx_unlock(&heap->threads_lock);
+    mtx_unlock(&heap->tcaches.lock);
     stats->cached_size += cached_size;
     stats->used_size -= cached_size;
     stats->free_size += cached_size;
@@ -86,8 +85,7 @@ jem_inspect_stats(struct jem_heap *heap, struct alloc_stats *stats)
     if (heap == NULL) {
         return;
     }
-    JEM_ARENA_EACH(arena, i, heap)
-    {
+    JEM_ARENA_EACH (arena, i, heap) {
         add_bins(arena, stats);
         add_pages(arena, stats);
     }
@@ -121,11 +119,10 @@ find_cached(
     struct jem_heap *heap, const struct jem_extent *slab, uint64_t *cached_bits)
 {
     struct jem_bin *bin = &slab->arena->bins[slab->size_class][slab->shard];
-    struct list *link;
+    struct jem_tcache *tcache;
     memset(cached_bits, 0, sizeof slab->free_bits);
     mark_regions(slab, bin->stash, bin->stash_count, cached_bits);
-    LIST_EACH (link, &heap->tcaches) {
-        struct jem_tcache *tcache = LIST_OF(link, struct jem_tcache, link);
+    JEM_TCACHE_EACH (tcache, heap) {
         struct jem_tbin *tbin = &tcache->bins[slab->size_class];
         mark_regions(slab, tbin->empty, jem_tbin_count(tbin), cached_bits);
     }
@@ -159,12 +156,11 @@ walk_slab(struct jem_heap *heap, const struct jem_extent *slab,
 static bool
 is_cached_large(struct jem_heap *heap, const struct jem_extent *extent)
 {
-    struct list *link;
+    struct jem_tcache *tcache;
     if (extent->size_class >= JEM_TCACHE_CLASSES) {
         return false;
     }
-    LIST_EACH (link, &heap->tcaches) {
-        struct jem_tcache *tcache = LIST_OF(link, struct jem_tcache, link);
+    JEM_TCACHE_EACH (tcache, heap) {
         struct jem_tbin *bin = &tcache->bins[extent->size_class];
         for (void **slot = bin->empty; slot != bin->top; slot++) {
             if (*slot == extent->addr) {
@@ -221,8 +217,7 @@ jem_inspect_walk(struct jem_heap *heap, alloc_walk_fn *visit, void *arg)
     const struct alloc_piece own = {
         ALLOC_PIECE_META, heap, heap->own_size, "heap"};
     visit(&own, arg);
-    JEM_ARENA_EACH(arena, i, heap)
-    {
+    JEM_ARENA_EACH (arena, i, heap) {
         for (struct jem_region *region = arena->pages.regions; region != NULL;
              region = region->next) {
             walk_region(heap, region, visit, arg);
@@ -248,8 +243,7 @@ jem_inspect_dump(struct jem_heap *heap, int fd)
         stats.free_size, stats.cached_size, stats.purged_size);
     print_format(&print, "  metadata %zu\n", stats.meta_size);
     print_flush(&print);
-    JEM_ARENA_EACH(arena, i, heap)
-    {
+    JEM_ARENA_EACH (arena, i, heap) {
         jem_arena_dump(arena, fd);
     }
 }

@@ -139,8 +139,7 @@ heap_trim(struct jem_heap *heap)
     if (tcache != NULL) {
         jem_tcache_drain(tcache);
     }
-    JEM_ARENA_EACH(arena, i, heap)
-    {
+    JEM_ARENA_EACH (arena, i, heap) {
         any |= jem_arena_purge(arena);
     }
     return any;

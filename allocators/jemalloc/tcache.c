@@ -89,7 +89,6 @@ jem_tcache_init(struct jem_tcache *tcache, struct jem_heap *heap,
     tcache->collect_class = 0;
     tcache->leaf_index = UINTPTR_MAX;
     tcache->leaf = NULL;
-    list_init(&tcache->link);
 }
 
 /* ---- flushing */

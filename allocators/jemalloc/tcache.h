@@ -20,8 +20,8 @@
  */
 #pragma once
 
+#include "base/local.h"
 #include "jemalloc/arena.h"
-#include "parts/list.h"
 
 /* Classes up to this size are cached. */
 #define JEM_TCACHE_SIZE_MAX ((size_t)128 << 10)
@@ -42,6 +42,7 @@ struct jem_tbin_use {
 };
 
 struct jem_tcache {
+    struct local local;
     /* The part of the owner map that this thread used last: almost always the
      * right one for free, which so saves a dependent load. */
     uintptr_t leaf_index;
@@ -53,9 +54,14 @@ struct jem_tcache {
     unsigned shard;
     unsigned event_count;   /* fills and flushes: the clock of collection */
     unsigned collect_class; /* whose turn it is */
-    struct list link;       /* [heap.threads_lock] */
     void *slots[];          /* the stacks, one behind the other */
 };
+
+static inline struct jem_tcache *
+jem_tcache_of(struct local *local)
+{
+    return (struct jem_tcache *)(void *)local;
+}
 
 /* Without room or blocks: every call on it goes the slow path. */
 extern struct jem_tcache jem_tcache_none;
