@@ -95,8 +95,8 @@ program_clear(struct program *program)
     program->policy[0] = '\0';
 }
 
-static void
-copy_origin(struct program *to, const struct program *from)
+void
+program_copy_origin(struct program *to, const struct program *from)
 {
     to->seed = from->seed;
     to->has_seed = from->has_seed;
@@ -153,7 +153,7 @@ program_copy(struct program *to, const struct program *from)
     to->slot_count = from->slot_count;
     to->schedule_count = from->schedule_count;
     to->fault_count = from->fault_count;
-    copy_origin(to, from);
+    program_copy_origin(to, from);
     return true;
 }
 

@@ -120,6 +120,8 @@ struct program *program_new(void); /* NULL when out of memory */
 void program_delete(struct program *program);
 void program_clear(struct program *program); /* empty, storage kept */
 bool program_copy(struct program *to, const struct program *from);
+/* Seed, target, scenario, finding and policy only. */
+void program_copy_origin(struct program *to, const struct program *from);
 bool program_equal(const struct program *a, const struct program *b);
 
 /* Adds one operation at the end of a thread's list; thread_count and slot_count
