@@ -117,7 +117,8 @@ rank_slots(struct job *job)
     const struct program *best = job->best;
     uint32_t count = 0;
 
-    if (!need(job, mapped_grow(&job->slot_ranks, &job->slot_rank_capacity,
+    if (best->slot_count == 0 ||
+        !need(job, mapped_grow(&job->slot_ranks, &job->slot_rank_capacity,
                        best->slot_count, sizeof(uint32_t)))) {
         return 0;
     }

@@ -88,7 +88,7 @@ shows_free_between(const struct program *program, void *arg)
         for (size_t i = 0; i < list->op_count; i++) {
             const struct op *op = &list->ops[i];
 
-            if (op->kind == OP_MALLOC && op->size >= 1000) {
+            if (op->kind == OP_MALLOC && op->size >= 1000 && !freed) {
                 large_slot = op->slot;
             } else if (op->kind == OP_FREE && op->slot == large_slot) {
                 freed = true;
