@@ -154,7 +154,7 @@ write_forks(struct forks *forks, unsigned thread)
     unsigned count = (unsigned)random_between(&writer->random, 2, FORKS_MAX);
 
     for (unsigned i = 0; i < count; i++) {
-        uint64_t between = random_below(&writer->random, 40);
+        uint64_t between = random_between(&writer->random, 20, 60);
         for (uint64_t j = 0; j < between; j++) {
             writer_any(writer, thread, OP_MALLOC, shared_slot(forks),
                 sizes_any(&writer->random, SMALL_MAX));

@@ -123,7 +123,7 @@ check_program(const struct scenario *scenario, const struct program *program,
     size_t op_count = program_op_count(program);
 
     program_check(program);
-    if (op_count < 100 || op_count > 20000) {
+    if (op_count < 40 || op_count > 20000) {
         fail_msg("%s with %u threads has %zu operations", scenario->name,
             thread_count, op_count);
     }
