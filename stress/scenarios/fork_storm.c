@@ -47,6 +47,7 @@ enum path {
 struct forks {
     struct writer writer;
     unsigned refill_count;
+    uint64_t large_max;
     uint32_t next_slot; /* from SHARED_SLOTS on: of one thread only */
 };
 
@@ -101,7 +102,7 @@ static void
 write_path(struct forks *forks, unsigned thread, enum path path, uint32_t first)
 {
     struct writer *writer = &forks->writer;
-    uint64_t large = sizes_edge(&writer->random, LARGE_MIN, LARGE_MAX);
+    uint64_t large = sizes_edge(&writer->random, LARGE_MIN, forks->large_max);
 
     switch (path) {
     case PATH_REFILL:
@@ -175,6 +176,9 @@ generate(struct program *program, uint64_t seed, uint64_t index,
 
     writer_begin(writer, program, scenario_fork_storm.name, seed, index);
     forks.refill_count = refill_count < REFILL_MAX ? refill_count : REFILL_MAX;
+    uint64_t share =
+        writer_share(SHARED_SLOTS + 2 * thread_count, thread_count);
+    forks.large_max = share < LARGE_MAX ? share : LARGE_MAX;
     write_forks(&forks, 0);
     uint64_t turn = random_below(&writer->random, PATH_COUNT);
     for (unsigned thread = 1; thread < thread_count; thread++) {
