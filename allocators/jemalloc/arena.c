@@ -12,7 +12,7 @@
 
 void
 jem_arena_init(struct jem_arena *arena, struct jem_heap *heap, unsigned index,
-    struct jem_meta *meta, const struct jem_arena_options *options)
+    struct meta *meta, const struct jem_arena_options *options)
 {
     arena->heap = heap;
     arena->index = index;

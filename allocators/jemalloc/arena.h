@@ -35,8 +35,7 @@ struct jem_arena_options {
 };
 
 void jem_arena_init(struct jem_arena *arena, struct jem_heap *heap,
-    unsigned index, struct jem_meta *meta,
-    const struct jem_arena_options *options);
+    unsigned index, struct meta *meta, const struct jem_arena_options *options);
 void jem_arena_fini(struct jem_arena *arena); /* unmaps every block */
 
 /* Regions of a small class, from that shard; returns how many. */

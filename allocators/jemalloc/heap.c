@@ -103,7 +103,7 @@ make_tcache(struct local_set *set, struct local *spare)
     struct jem_arena *arena = choose_arena(heap);
     struct jem_tcache *tcache = jem_tcache_of(spare);
     if (arena != NULL && tcache == NULL) {
-        tcache = jem_meta_take(&heap->meta, jem_tcache_size());
+        tcache = meta_take(&heap->meta, jem_tcache_size());
     }
     if (arena == NULL || tcache == NULL) {
         return NULL;
@@ -163,7 +163,7 @@ new_heap(bool is_main)
         heap->auto_count = JEM_AUTO_ARENAS_MAX;
     }
     heap->arena_count = heap->auto_count;
-    jem_meta_init(&heap->meta, heap + 1, own_size - sizeof *heap);
+    meta_init(&heap->meta, heap + 1, own_size - sizeof *heap);
     mtx_init(&heap->arenas_lock, MTX_ARENA_LIST);
     local_set_init(&heap->tcaches, &tcache_kind, is_main ? main_place : NULL,
         is_main ? &jem_tcache_none.local : NULL);
@@ -200,7 +200,7 @@ jem_heap_delete(struct jem_heap *heap)
         jem_arena_fini(arena);
     }
     mtx_fini(&heap->arenas_lock);
-    jem_meta_fini(&heap->meta);
+    meta_fini(&heap->meta);
     (void)pages_unmap(heap, heap->own_size);
 }
 
@@ -237,7 +237,7 @@ make_arena_locked(struct jem_heap *heap, unsigned index)
         .shard_count = (unsigned)options->shard_count,
         .huge = options->huge,
     };
-    struct jem_arena *arena = jem_meta_take(&heap->meta, sizeof *arena);
+    struct jem_arena *arena = meta_take(&heap->meta, sizeof *arena);
     if (arena != NULL) {
         jem_arena_init(arena, heap, index, &heap->meta, &arena_options);
         /* Pairs with the acquire in jem_heap_peek_arena. */

@@ -19,8 +19,8 @@
 #include <stdatomic.h>
 
 #include "base/local.h"
+#include "base/meta.h"
 #include "jemalloc/arena.h"
-#include "jemalloc/meta.h"
 #include "jemalloc/tcache.h"
 
 #define JEM_ARENAS_MAX      JEM_OWNER_ARENAS_MAX
@@ -39,7 +39,7 @@ struct jem_options {
 };
 
 struct jem_heap {
-    struct jem_meta meta;
+    struct meta meta;
     struct jem_options options;
     size_t own_size; /* of the mapping that this stands in */
     struct mtx arenas_lock;

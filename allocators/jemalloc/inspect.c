@@ -90,7 +90,7 @@ jem_inspect_stats(struct jem_heap *heap, struct alloc_stats *stats)
         add_pages(arena, stats);
     }
     move_cached(heap, stats);
-    stats->meta_size = heap->own_size + jem_meta_mapped_size(&heap->meta);
+    stats->meta_size = heap->own_size + meta_mapped_size(&heap->meta);
     stats->mapped_size += stats->meta_size;
     /* Regions are never unmapped while the heap lives. */
     stats->mapped_peak = stats->mapped_size;

@@ -126,7 +126,7 @@ reserve_structures_locked(struct jem_pagecache *cache, unsigned count)
         link = link->next;
     }
     for (; count > 0; count--) {
-        struct jem_extent *extent = jem_meta_take(cache->meta, sizeof *extent);
+        struct jem_extent *extent = meta_take(cache->meta, sizeof *extent);
         if (extent == NULL) {
             return false;
         }
@@ -261,7 +261,7 @@ take_mapped_locked(struct jem_pagecache *cache, size_t size, size_t align)
     size_t region_size = size > cache->grow_size ? size : cache->grow_size;
     size_t region_align = align > PAGES_HUGE_SIZE ? align : PAGES_HUGE_SIZE;
     region_size = (region_size + PAGES_HUGE_SIZE - 1) & ~(PAGES_HUGE_SIZE - 1);
-    struct jem_region *region = jem_meta_take(cache->meta, sizeof *region);
+    struct jem_region *region = meta_take(cache->meta, sizeof *region);
     if (region == NULL) {
         return NULL;
     }
@@ -524,7 +524,7 @@ jem_pagecache_resize(
 
 void
 jem_pagecache_init(struct jem_pagecache *cache, struct jem_arena *arena,
-    unsigned arena_index, struct jem_meta *meta, int64_t dirty_decay_ms,
+    unsigned arena_index, struct meta *meta, int64_t dirty_decay_ms,
     int64_t muzzy_decay_ms, bool huge)
 {
     uint64_t now_ns = machine.clock_ns();

@@ -21,10 +21,10 @@
  */
 #pragma once
 
+#include "base/meta.h"
 #include "base/sync.h"
 #include "jemalloc/decay.h"
 #include "jemalloc/extent.h"
-#include "jemalloc/meta.h"
 
 /* The free extents of one kind. */
 struct jem_free_extents {
@@ -45,7 +45,7 @@ struct jem_pagecache {
     struct mtx lock;
     struct jem_arena *arena;
     unsigned arena_index;
-    struct jem_meta *meta;
+    struct meta *meta;
     struct jem_free_extents free[JEM_STATE_COUNT]; /* [lock] not ACTIVE */
     struct jem_decay dirty_decay, muzzy_decay;     /* [lock] */
     struct list spare;          /* [lock] extent structures without pages */
@@ -59,7 +59,7 @@ struct jem_pagecache {
 };
 
 void jem_pagecache_init(struct jem_pagecache *cache, struct jem_arena *arena,
-    unsigned arena_index, struct jem_meta *meta, int64_t dirty_decay_ms,
+    unsigned arena_index, struct meta *meta, int64_t dirty_decay_ms,
     int64_t muzzy_decay_ms, bool huge);
 /* Unmaps everything, blocks in use included. */
 void jem_pagecache_fini(struct jem_pagecache *cache);

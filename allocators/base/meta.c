@@ -8,15 +8,15 @@
  *
  *     | block: next, size | piece | piece | ... next -->            end |
  */
-#include "jemalloc/meta.h"
+#include "base/meta.h"
 
 #include "base/check.h"
 #include "base/pages.h"
 
 #define BLOCK_SIZE ((size_t)256 << 10)
 
-struct jem_meta_block {
-    struct jem_meta_block *next;
+struct meta_block {
+    struct meta_block *next;
     size_t size;
 };
 
@@ -27,7 +27,7 @@ round_to_line(size_t size)
 }
 
 void
-jem_meta_init(struct jem_meta *meta, void *first, size_t first_size)
+meta_init(struct meta *meta, void *first, size_t first_size)
 {
     mtx_init(&meta->lock, MTX_BASE);
     size_t lead = (size_t)(-(uintptr_t)first & (CACHE_LINE - 1));
@@ -38,11 +38,11 @@ jem_meta_init(struct jem_meta *meta, void *first, size_t first_size)
 }
 
 void
-jem_meta_fini(struct jem_meta *meta)
+meta_fini(struct meta *meta)
 {
-    struct jem_meta_block *block = meta->blocks;
+    struct meta_block *block = meta->blocks;
     while (block != NULL) {
-        struct jem_meta_block *next = block->next;
+        struct meta_block *next = block->next;
         (void)pages_unmap(block, block->size); /* Refused: nothing is left to
                                                   do with it but leave it. */
         block = next;
@@ -51,11 +51,11 @@ jem_meta_fini(struct jem_meta *meta)
 }
 
 static bool
-map_block_locked(struct jem_meta *meta, size_t piece_size) REQUIRES(meta->lock)
+map_block_locked(struct meta *meta, size_t piece_size) REQUIRES(meta->lock)
 {
-    size_t size = round_to_line(sizeof(struct jem_meta_block)) + piece_size;
+    size_t size = round_to_line(sizeof(struct meta_block)) + piece_size;
     size = pages_round_up(size > BLOCK_SIZE ? size : BLOCK_SIZE);
-    struct jem_meta_block *block = pages_map(size, pages_os_size());
+    struct meta_block *block = pages_map(size, pages_os_size());
     if (block == NULL) {
         return false;
     }
@@ -69,7 +69,7 @@ map_block_locked(struct jem_meta *meta, size_t piece_size) REQUIRES(meta->lock)
 }
 
 static void *
-take_locked(struct jem_meta *meta, size_t size) REQUIRES(meta->lock)
+take_locked(struct meta *meta, size_t size) REQUIRES(meta->lock)
 {
     if ((size_t)(meta->end - meta->next) < size &&
         !map_block_locked(meta, size)) {
@@ -81,7 +81,7 @@ take_locked(struct jem_meta *meta, size_t size) REQUIRES(meta->lock)
 }
 
 void *
-jem_meta_take(struct jem_meta *meta, size_t size)
+meta_take(struct meta *meta, size_t size)
 {
     ASSERT(size > 0 && size < (size_t)1 << 32);
     mtx_lock(&meta->lock);
@@ -91,7 +91,7 @@ jem_meta_take(struct jem_meta *meta, size_t size)
 }
 
 size_t
-jem_meta_mapped_size(struct jem_meta *meta)
+meta_mapped_size(struct meta *meta)
 {
     mtx_lock(&meta->lock);
     size_t size = meta->mapped_size;
