@@ -32,8 +32,8 @@ meta_init(struct meta *meta, void *first, size_t first_size)
     mtx_init(&meta->lock, MTX_BASE);
     size_t lead = (size_t)(-(uintptr_t)first & (CACHE_LINE - 1));
     meta->blocks = NULL;
-    meta->next = (char *)first + lead;
     meta->end = (char *)first + first_size;
+    meta->next = lead < first_size ? (char *)first + lead : meta->end;
     meta->mapped_size = 0;
 }
 
