@@ -59,7 +59,7 @@ report(struct oracle *oracle, const struct call *call, struct finding *finding)
     const bool(*muted)[OP_KIND_COUNT] = oracle->options.muted;
     if (muted != NULL && muted[finding->kind][call->kind]) {
         atomic_fetch_add_explicit(
-            &oracle->muted_count, 1, memory_order_relaxed);
+            &oracle->muted_counts[finding->kind], 1, memory_order_relaxed);
         return true;
     }
     finding->op_kind = call->kind;

@@ -50,7 +50,7 @@ struct oracle {
     struct oracle_thread *threads; /* PROGRAM_THREADS_MAX + 1 of them */
     const struct block *blocks;    /* the run's; blocks[id - 1] */
     struct finding_box *box;       /* where a finding goes */
-    _Atomic uint64_t muted_count;
+    _Atomic uint64_t muted_counts[VERDICT_KIND_COUNT];
     bool is_fork_child; /* what it finds is of kind fork */
 };
 

@@ -99,7 +99,10 @@ run_once(struct child *child)
     };
     oracle_begin(&child->oracle, &options, &shared->box);
     bool good = runner_run(&child->runner, child->program);
-    atomic_store(&shared->muted_count, atomic_load(&child->oracle.muted_count));
+    for (int i = 0; i < VERDICT_KIND_COUNT; i++) {
+        atomic_store(&shared->muted_counts[i],
+            atomic_load(&child->oracle.muted_counts[i]));
+    }
     if (good) {
         check_heap(child, begun_ns);
         atomic_fetch_add(&shared->run_count, 1);
@@ -157,7 +160,7 @@ child_main(int shared_fd, child_generate_fn *generate)
         if (job->deadline_ns != 0 && now_ns() >= job->deadline_ns) {
             break;
         }
-        atomic_store(&child.shared->index, index);
+        atomic_fetch_add(&child.shared->begun_count, 1);
         if (!prepare_program(&child, index)) {
             atomic_store(&child.shared->state, CHILD_NO_MEMORY);
             return 3;

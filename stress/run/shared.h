@@ -69,10 +69,10 @@ struct flat_program {
 struct shared {
     struct job job;
 
-    _Atomic uint32_t state;     /* enum child_state */
-    _Atomic uint64_t index;     /* the program at hand */
-    _Atomic uint64_t run_count; /* runs that are over */
-    _Atomic uint64_t muted_count;
+    _Atomic uint32_t state;       /* enum child_state */
+    _Atomic uint64_t begun_count; /* runs that have begun */
+    _Atomic uint64_t run_count;   /* runs that are over */
+    _Atomic uint64_t muted_counts[VERDICT_KIND_COUNT];
     _Atomic uint32_t lacks; /* see struct target_view */
     struct finding_box box;
     struct crash crash;

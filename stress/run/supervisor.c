@@ -261,9 +261,11 @@ conclude(struct watch *watch, struct result *result)
     struct shared *shared = watch->shared;
     postmortem(shared, watch->status, watch->killed, watch->stuck,
         &watch->words, result);
-    result->index = atomic_load(&shared->index);
+    result->begun_count = atomic_load(&shared->begun_count);
     result->run_count = atomic_load(&shared->run_count);
-    result->muted_count = atomic_load(&shared->muted_count);
+    for (int i = 0; i < VERDICT_KIND_COUNT; i++) {
+        result->muted_counts[i] = atomic_load(&shared->muted_counts[i]);
+    }
     result->lacks = atomic_load(&shared->lacks);
     result->call_count = count_calls(shared);
     bool stopped =

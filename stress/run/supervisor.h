@@ -34,10 +34,10 @@ enum result_kind {
 
 struct result {
     enum result_kind kind;
-    uint64_t index;     /* of the program that was run last */
-    uint64_t run_count; /* whole runs */
+    uint64_t begun_count; /* runs that began; the last may be cut short */
+    uint64_t run_count;   /* whole runs */
     uint64_t call_count;
-    uint64_t muted_count;
+    uint64_t muted_counts[VERDICT_KIND_COUNT]; /* of muted findings */
     uint32_t lacks; /* kinds of operation that were adapted */
     bool at_start;  /* the finding came before the first program */
     struct finding finding;

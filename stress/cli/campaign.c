@@ -1,0 +1,340 @@
+/*
+ * campaign.c - scenarios on targets for a time (contract: campaign.h)
+ *
+ * Time goes round in slices: each pair of a target and a scenario gets a short
+ * one first, so that whatever shows soon is found soon, and longer ones in
+ * later rounds, where state builds up in one process. A scenario goes on where
+ * it stopped; one that has an end is done when it is reached.
+ *
+ * A finding like one that this pair had (same kind, same call) is only counted.
+ * Where the kind leaves the heap intact, the child is told not to stop at it.
+ */
+#include "cli/campaign.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/proof.h"
+#include "program/file.h"
+
+#define SECOND_NS      ((uint64_t)1000000000)
+#define SLICE_FIRST_NS (SECOND_NS / 10 * 4)
+#define SLICE_LAST_NS  (SECOND_NS * 6)
+#define PROOF_NS       (SECOND_NS * 8)
+#define PATIENCE       8
+
+bool
+campaign_make_out(
+    const struct campaign *campaign, char *error, size_t error_size)
+{
+    struct stat status;
+    int why = 0;
+    if (mkdir(campaign->out, 0777) != 0 && errno != EEXIST) {
+        why = errno;
+    } else if (stat(campaign->out, &status) != 0) {
+        why = errno;
+    } else if (!S_ISDIR(status.st_mode)) {
+        why = ENOTDIR;
+    } else if (access(campaign->out, W_OK | X_OK) != 0) {
+        why = errno;
+    }
+    snprintf(error, error_size, "%s: %s", campaign->out, strerror(why));
+    return why == 0;
+}
+
+/* The last part of a target's path, for names of files. */
+static const char *
+short_name(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    return slash == NULL ? name : slash + 1;
+}
+
+/* Writes the program with its header; path gets where, or why not. */
+static bool
+write_program(struct campaign *campaign, const struct pair *pair,
+    uint64_t index, const struct result *result, struct program *program,
+    char *path, size_t path_size)
+{
+    struct file_error error;
+    const char *kind = verdicts[result->finding.kind].name;
+    program->seed = campaign->seed;
+    program->has_seed = true;
+    snprintf(program->target, sizeof program->target, "%s",
+        pair->target->library[0] == '\0' ? pair->target->name
+                                         : pair->target->library);
+    snprintf(program->scenario, sizeof program->scenario, "%s",
+        pair->scenario->name);
+    snprintf(program->finding, sizeof program->finding, "%s", kind);
+    snprintf(
+        program->policy, sizeof program->policy, "%s", campaign->policy_text);
+    int length =
+        snprintf(path, path_size, "%s/%s-%s-%s-%lu-%lu.heap", campaign->out,
+            kind, short_name(pair->target->name), pair->scenario->name,
+            (unsigned long)campaign->seed, (unsigned long)index);
+    if (length < 0 || (size_t)length >= path_size) {
+        report_note(&campaign->report, "malstrom stress: --out: name too long");
+        return false;
+    }
+    char why[512];
+    if (!campaign_make_out(campaign, why, sizeof why)) {
+        report_note(&campaign->report, "malstrom stress: %s", why);
+        return false;
+    }
+    if (!file_save(program, path, &error)) {
+        report_note(&campaign->report, "malstrom stress: %s", error.line);
+        return false;
+    }
+    return true;
+}
+
+static void
+show_progress(void *arg, uint64_t call_count)
+{
+    struct campaign *campaign = arg;
+    uint64_t spent_ns = supervisor_now_ns() - campaign->begun_ns;
+    report_progress(&campaign->report,
+        "%3lu s  %s %s  %lu operations, %u findings",
+        (unsigned long)(spent_ns / SECOND_NS), campaign->current->target->name,
+        campaign->current->scenario->name,
+        (unsigned long)(campaign->call_count + call_count),
+        campaign->report.finding_count);
+}
+
+static uint64_t
+min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A new finding: made to stand on its own, written and reported. */
+static void
+handle_finding(struct campaign *campaign, struct pair *pair,
+    uint64_t first_index, const struct result *result)
+{
+    uint64_t last_ns = campaign->end_ns + SECOND_NS + campaign->time_ns / 20;
+    uint64_t index = pair->next_index - 1;
+    struct proof proof = {
+        .target = pair->target,
+        .policy = campaign->policy,
+        .kind = result->finding.kind,
+        .deadline_ns = min(last_ns, supervisor_now_ns() + PROOF_NS),
+        .stop = &cli_stop,
+        .tick = show_progress,
+        .tick_arg = campaign,
+        .result = *result,
+    };
+    struct proof_origin origin = {pair->scenario, campaign->seed, first_index,
+        index, campaign->thread_count, result->lacks};
+    struct program *program = program_new();
+    if (program == NULL) {
+        report_note(&campaign->report, "malstrom stress: out of memory");
+        return;
+    }
+    bool shows = false;
+    if (!result->at_start) {
+        shows = proof_find_program(&proof, &origin, program);
+    }
+    if (shows) {
+        proof_minimise(&proof, program);
+    }
+    char path[4096];
+    bool written = write_program(
+        campaign, pair, index, &proof.result, program, path, sizeof path);
+    struct report_finding finding = {
+        .result = &proof.result,
+        .target = pair->target->name,
+        .scenario = pair->scenario->name,
+        .policy = campaign->policy_text,
+        .seed = campaign->seed,
+        .index = index,
+        .file = written ? path : "-",
+        .note = shows || result->at_start
+                    ? NULL
+                    : "it did not show again when this program ran alone",
+    };
+    report_finding(&campaign->report, &finding);
+    campaign->call_count += proof.call_count;
+    campaign->run_count += proof.run_count;
+    program_delete(program);
+}
+
+static void
+mute_known(struct job *job, const struct pair *pair)
+{
+    for (int kind = 0; kind < VERDICT_KIND_COUNT; kind++) {
+        for (int op = 0; op < OP_KIND_COUNT; op++) {
+            job->muted[kind][op] =
+                pair->known[kind][op] && !verdicts[kind].corrupts;
+        }
+    }
+}
+
+/* What a child's run came to, for the pair. */
+static void
+handle_result(struct campaign *campaign, struct pair *pair,
+    uint64_t first_index, const struct result *result)
+{
+    const struct finding *finding = &result->finding;
+    for (int kind = 0; kind < VERDICT_KIND_COUNT; kind++) {
+        pair->repeats[kind] += result->muted_counts[kind];
+    }
+    switch (result->kind) {
+    case RESULT_FINDING:
+        if (pair->known[finding->kind][finding->op_kind]) {
+            pair->repeats[finding->kind]++;
+        } else {
+            pair->known[finding->kind][finding->op_kind] = true;
+            handle_finding(campaign, pair, first_index, result);
+        }
+        pair->done = result->at_start;
+        break;
+    case RESULT_KILLED:
+        report_note(&campaign->report,
+            "malstrom stress: %s %s: program %lu was killed from outside",
+            pair->target->name, pair->scenario->name,
+            (unsigned long)(pair->next_index - 1));
+        break;
+    case RESULT_NO_MALLOC:
+    case RESULT_FAILED:
+        report_note(&campaign->report, "malstrom stress: %s: %s",
+            pair->target->name, result->error);
+        campaign->could_not_run = true;
+        for (unsigned i = 0; i < campaign->pair_count; i++) {
+            struct pair *other = &campaign->pairs[i];
+            other->done = other->done || other->target == pair->target;
+        }
+        break;
+    case RESULT_DONE:
+    case RESULT_STOPPED:
+        break;
+    }
+}
+
+static void
+run_child(struct campaign *campaign, struct pair *pair, uint64_t deadline_ns)
+{
+    static struct result result;
+    uint64_t program_count = pair->scenario->program_count();
+    struct supervisor supervisor = {
+        .target = pair->target,
+        .patience = PATIENCE,
+        .stop = &cli_stop,
+        .tick = show_progress,
+        .tick_arg = campaign,
+    };
+    struct job *job = &supervisor.job;
+    snprintf(job->scenario, sizeof job->scenario, "%s", pair->scenario->name);
+    job->seed = campaign->seed;
+    job->first_index = pair->next_index;
+    job->end_index = program_count == 0 ? UINT64_MAX : program_count;
+    job->deadline_ns = deadline_ns;
+    job->thread_count = campaign->thread_count;
+    job->policy = campaign->policy;
+    job->unchecked = campaign->unchecked;
+    mute_known(job, pair);
+
+    uint64_t first_index = pair->next_index;
+    campaign->current = pair;
+    supervisor_run(&supervisor, &result);
+    campaign->call_count += result.call_count;
+    campaign->run_count += result.run_count;
+    pair->next_index += result.begun_count;
+    handle_result(campaign, pair, first_index, &result);
+    pair->done = pair->done || pair->next_index >= job->end_index;
+}
+
+static bool
+is_over(const struct campaign *campaign)
+{
+    return atomic_load(&cli_stop) || supervisor_now_ns() >= campaign->end_ns;
+}
+
+/* One slice; true when the pair can still go on. */
+static bool
+run_slice(struct campaign *campaign, struct pair *pair, uint64_t slice_ns)
+{
+    uint64_t deadline_ns =
+        min(supervisor_now_ns() + slice_ns, campaign->end_ns);
+    while (!pair->done && !is_over(campaign) &&
+           supervisor_now_ns() < deadline_ns) {
+        run_child(campaign, pair, deadline_ns);
+    }
+    return !pair->done;
+}
+
+static void
+run_rounds(struct campaign *campaign)
+{
+    uint64_t slice_ns =
+        min(SLICE_FIRST_NS, campaign->time_ns / campaign->pair_count);
+    bool any = true;
+    while (any && !is_over(campaign)) {
+        any = false;
+        for (unsigned i = 0; i < campaign->pair_count; i++) {
+            any = run_slice(campaign, &campaign->pairs[i], slice_ns) || any;
+        }
+        slice_ns = min(slice_ns * 2, SLICE_LAST_NS);
+    }
+}
+
+static bool
+make_pairs(struct campaign *campaign)
+{
+    unsigned count = campaign->target_count * campaign->scenario_count;
+    campaign->pairs = calloc(count, sizeof(struct pair));
+    if (campaign->pairs == NULL) {
+        return false;
+    }
+    for (unsigned i = 0; i < campaign->scenario_count; i++) {
+        for (unsigned j = 0; j < campaign->target_count; j++) {
+            struct pair *pair = &campaign->pairs[campaign->pair_count++];
+            pair->scenario = campaign->scenarios[i];
+            pair->target = &campaign->targets[j];
+        }
+    }
+    return true;
+}
+
+static void
+report_repeats(struct campaign *campaign)
+{
+    for (unsigned i = 0; i < campaign->pair_count; i++) {
+        const struct pair *pair = &campaign->pairs[i];
+        for (int kind = 0; kind < VERDICT_KIND_COUNT; kind++) {
+            if (pair->repeats[kind] > 0) {
+                report_repeated(&campaign->report, verdicts[kind].name,
+                    pair->target->name, pair->scenario->name,
+                    pair->repeats[kind]);
+            }
+        }
+    }
+}
+
+int
+campaign_run(struct campaign *campaign)
+{
+    report_init(&campaign->report, campaign->is_json);
+    if (!make_pairs(campaign)) {
+        report_note(&campaign->report, "malstrom stress: out of memory");
+        return STATUS_CANNOT_RUN;
+    }
+    campaign->begun_ns = supervisor_now_ns();
+    campaign->end_ns = campaign->begun_ns + campaign->time_ns;
+    report_start(&campaign->report, campaign->seed, campaign->thread_count,
+        campaign->policy_text);
+    run_rounds(campaign);
+    report_repeats(campaign);
+    bool good = report_end(
+        &campaign->report, campaign->call_count, campaign->run_count);
+    free(campaign->pairs);
+    if (campaign->report.finding_count > 0) {
+        return STATUS_FINDING;
+    }
+    return good && !campaign->could_not_run ? STATUS_OK : STATUS_CANNOT_RUN;
+}

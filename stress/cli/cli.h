@@ -1,0 +1,54 @@
+/*
+ * cli.h - what the commands of malstrom share
+ *
+ *     main --> one command --> options, report, supervisor, ...
+ *
+ * Concurrency: one thread, and signal handlers that set cli_stop.
+ * Failure: a command returns its exit status; a function that fails on wrong
+ * usage or bad input prints one line on stderr and exits.
+ */
+#pragma once
+
+#include <getopt.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum status {
+    STATUS_OK,        /* no finding */
+    STATUS_FINDING,   /* at least one */
+    STATUS_USAGE,     /* wrong usage or bad input */
+    STATUS_CANNOT_RUN /* something that is needed is missing */
+};
+
+struct command {
+    const char *name;
+    const char *summary; /* one line */
+    const char *help;    /* after the usage line: options and what they mean */
+    const char *usage;   /* what follows `malstrom NAME` */
+    int (*run)(const struct command *command, int argc, char **argv);
+};
+
+extern const struct command command_list, command_stress, command_repro;
+
+/* Set by SIGINT, SIGTERM and SIGHUP: end soon, findings first. */
+extern _Atomic bool cli_stop;
+void cli_catch_signals(void);
+
+/* "malstrom COMMAND: TEXT" on stderr, then exit with that status. */
+_Noreturn void cli_fail(const struct command *command, enum status status,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/*
+ * As getopt_long, but wrong usage ends in cli_fail, and --help, which every
+ * command has, prints and exits. The index into options, or -1 at the end.
+ */
+int cli_option(const struct command *command, int argc, char **argv,
+    const struct option *options);
+
+/* "500ms", "30s", "10m", "2h": milliseconds. A bad text ends in cli_fail. */
+uint64_t cli_time_ms(
+    const struct command *command, const char *option, const char *text);
+/* A decimal number (or 0x...) in min .. max. */
+uint64_t cli_number(const struct command *command, const char *option,
+    const char *text, uint64_t min, uint64_t max);

@@ -1,0 +1,163 @@
+/*
+ * proof.c - makes a finding stand on its own (contract: proof.h)
+ *
+ * A program of one thread repeats exactly, so one run tells. One with threads
+ * gets some runs. While a finding of kind hang or deadlock is minimised the
+ * watchdog has little patience, or each candidate would take seconds; what
+ * comes out is confirmed with all its patience.
+ */
+#include "cli/proof.h"
+
+#include <string.h>
+
+#include "program/minimise.h"
+
+#define TIMES_THREADS  10 /* runs of a program with threads */
+#define PATIENCE       8
+#define PATIENCE_SHORT 1
+#define OPS_MAX        2000000 /* no longer history than that */
+
+static unsigned
+times_for(const struct program *program)
+{
+    return program->thread_count > 1 ? TIMES_THREADS : 1;
+}
+
+bool
+proof_shows(struct proof *proof, const struct program *program, unsigned times,
+    unsigned patience)
+{
+    struct supervisor supervisor = {
+        .target = proof->target,
+        .program = program,
+        .patience = patience,
+        .stop = proof->stop,
+        .tick = proof->tick,
+        .tick_arg = proof->tick_arg,
+    };
+    struct result result;
+    supervisor.job.end_index = times;
+    supervisor.job.policy = proof->policy;
+    supervisor.job.checks_all = true;
+    supervisor.job.deadline_ns = proof->deadline_ns;
+    supervisor_run(&supervisor, &result);
+    proof->call_count += result.call_count;
+    proof->run_count += result.run_count;
+    bool shows =
+        result.kind == RESULT_FINDING && result.finding.kind == proof->kind;
+    if (shows) {
+        proof->result = result;
+    }
+    return shows;
+}
+
+static bool
+is_over(const struct proof *proof)
+{
+    return supervisor_now_ns() >= proof->deadline_ns ||
+           (proof->stop != NULL && atomic_load(proof->stop));
+}
+
+/* Adds program `more` at the end of each thread's list. */
+static bool
+append(struct program *program, const struct program *more)
+{
+    bool good = true;
+    for (unsigned i = 0; i < more->thread_count; i++) {
+        const struct thread_ops *list = &more->threads[i];
+        for (size_t j = 0; good && j < list->op_count; j++) {
+            good = program_add(program, i, &list->ops[j]);
+        }
+    }
+    for (size_t i = 0; good && i < more->fault_count; i++) {
+        good = program_add_fault(program, &more->faults[i]);
+    }
+    return good;
+}
+
+/* Programs first .. origin->index, one after another. */
+static bool
+generate(const struct proof_origin *origin, uint64_t first,
+    struct program *program, struct program *part)
+{
+    program_clear(program);
+    for (uint64_t index = first; index <= origin->index; index++) {
+        program_clear(part);
+        if (!origin->scenario->generate(
+                part, origin->seed, index, origin->thread_count) ||
+            !append(program, part)) {
+            return false;
+        }
+    }
+    target_adapt(program, origin->lacks);
+    return true;
+}
+
+bool
+proof_find_program(struct proof *proof, const struct proof_origin *origin,
+    struct program *program)
+{
+    struct program *part = program_new();
+    bool shows = false, good = part != NULL;
+    uint64_t span = origin->index - origin->first_index;
+    for (uint64_t count = 0; good && !shows; count = count * 2 + 1) {
+        uint64_t before = count < span ? count : span;
+        good = generate(origin, origin->index - before, program, part) &&
+               (count == 0 ||
+                   (!is_over(proof) && program_op_count(program) <= OPS_MAX));
+        shows =
+            good && proof_shows(proof, program, times_for(program), PATIENCE);
+        good = good && before < span;
+    }
+    if (!shows && part != NULL) {
+        generate(origin, origin->index, program, part);
+    }
+    if (part != NULL) {
+        program_delete(part);
+    }
+    return shows;
+}
+
+/* Kinds that the watchdog finds. */
+static bool
+is_stuck_kind(enum verdict_kind kind)
+{
+    return kind == VERDICT_HANG || kind == VERDICT_DEADLOCK ||
+           kind == VERDICT_FORK;
+}
+
+static bool
+shows_candidate(const struct program *program, void *arg)
+{
+    struct proof *proof = arg;
+    unsigned patience = is_stuck_kind(proof->kind) ? PATIENCE_SHORT : PATIENCE;
+    return !is_over(proof) &&
+           proof_shows(proof, program, times_for(program), patience);
+}
+
+/* Only the smallest program that also shows it to a patient watchdog will do;
+ * otherwise the program stays as it was. */
+void
+proof_minimise(struct proof *proof, struct program *program)
+{
+    uint64_t now_ns = supervisor_now_ns();
+    struct program *whole = program_new();
+    if (whole == NULL || now_ns >= proof->deadline_ns ||
+        !program_copy(whole, program)) {
+        return;
+    }
+    struct result whole_result = proof->result;
+    struct minimise_status status;
+    struct minimise_options options = {
+        .shows = shows_candidate,
+        .arg = proof,
+        .time_ns = proof->deadline_ns - now_ns,
+    };
+    minimise(program, &options, &status);
+    if (is_stuck_kind(proof->kind) &&
+        !proof_shows(proof, program, times_for(program), PATIENCE) &&
+        program_copy(program, whole)) {
+        proof->result = whole_result;
+    }
+    program_delete(whole);
+}

@@ -1,0 +1,197 @@
+/*
+ * report.c - what malstrom says on stdout (contract: report.h)
+ */
+#include "cli/report.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void
+report_init(struct report *report, bool is_json)
+{
+    *report = (struct report){
+        .is_json = is_json, .has_progress_line = isatty(STDERR_FILENO) == 1};
+}
+
+static void
+clear_progress(struct report *report)
+{
+    if (report->progress_shown) {
+        fputs("\r\033[K", stderr);
+        report->progress_shown = false;
+    }
+}
+
+void
+report_progress(struct report *report, const char *format, ...)
+{
+    if (!report->has_progress_line) {
+        return;
+    }
+    va_list args;
+    clear_progress(report);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    report->progress_shown = true;
+}
+
+void
+report_note(struct report *report, const char *format, ...)
+{
+    va_list args;
+    clear_progress(report);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+static void
+print_json(json_t *object)
+{
+    char *text = json_dumps(object, JSON_COMPACT);
+    if (text != NULL) {
+        puts(text);
+    }
+    free(text);
+    json_decref(object);
+    fflush(stdout);
+}
+
+void
+report_start(struct report *report, uint64_t seed, unsigned thread_count,
+    const char *policy)
+{
+    if (report->is_json) {
+        print_json(json_pack("{s:s, s:I, s:i, s:s}", "type", "start", "seed",
+            (json_int_t)seed, "threads", (int)thread_count, "policy", policy));
+    } else {
+        printf("stress: seed=%lu threads=%u policy=%s\n", (unsigned long)seed,
+            thread_count, policy);
+        fflush(stdout);
+    }
+}
+
+static json_t *
+evidence_of(const struct report_finding *finding)
+{
+    const struct result *result = finding->result;
+    json_t *lines = json_array();
+    for (unsigned i = 0; i < result->line_count; i++) {
+        json_array_append_new(lines, json_string(result->lines[i]));
+    }
+    if (finding->note != NULL) {
+        json_array_append_new(lines, json_string(finding->note));
+    }
+    return lines;
+}
+
+static void
+print_finding_json(const struct report_finding *finding)
+{
+    const struct finding *found = &finding->result->finding;
+    char replay[512];
+    snprintf(replay, sizeof replay, "malstrom repro %s", finding->file);
+    print_json(json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:i, s:I, s:s, s:s, s:s, s:o, "
+        "s:s, s:s}",
+        "type", "finding", "kind", verdicts[found->kind].name, "target",
+        finding->target, "scenario", finding->scenario, "seed",
+        (json_int_t)finding->seed, "index", (json_int_t)finding->index,
+        "policy", finding->policy, "thread", (int)found->thread, "operation",
+        (json_int_t)found->op_index, "call", found->call, "expected",
+        found->expected, "seen", found->seen, "evidence", evidence_of(finding),
+        "file", finding->file, "replay", replay));
+}
+
+static void
+print_finding(const struct report_finding *finding)
+{
+    const struct result *result = finding->result;
+    const struct finding *found = &result->finding;
+    printf("finding: %s target=%s scenario=%s seed=%lu file=%s\n",
+        verdicts[found->kind].name, finding->target, finding->scenario,
+        (unsigned long)finding->seed, finding->file);
+    if (found->op_kind != OP_KIND_COUNT) {
+        printf("  at: thread %u, operation %zu: %s\n", found->thread,
+            found->op_index, found->call);
+    } else {
+        printf("  at: %s\n", found->call);
+    }
+    printf("  expected: %s\n  seen: %s\n", found->expected, found->seen);
+    for (unsigned i = 0; i < result->line_count; i++) {
+        printf("  %s\n", result->lines[i]);
+    }
+    if (finding->note != NULL) {
+        printf("  %s\n", finding->note);
+    }
+    printf("replay: malstrom repro %s\n", finding->file);
+    fflush(stdout);
+}
+
+void
+report_finding(struct report *report, const struct report_finding *finding)
+{
+    clear_progress(report);
+    report->finding_count++;
+    if (report->is_json) {
+        print_finding_json(finding);
+    } else {
+        print_finding(finding);
+    }
+}
+
+void
+report_repeated(struct report *report, const char *kind, const char *target,
+    const char *scenario, uint64_t count)
+{
+    clear_progress(report);
+    if (report->is_json) {
+        print_json(json_pack("{s:s, s:s, s:s, s:s, s:I}", "type", "repeated",
+            "kind", kind, "target", target, "scenario", scenario, "count",
+            (json_int_t)count));
+    } else {
+        printf("seen again: %s target=%s scenario=%s: %lu times more\n", kind,
+            target, scenario, (unsigned long)count);
+    }
+}
+
+void
+report_times(struct report *report, unsigned shown, unsigned times)
+{
+    if (report->is_json) {
+        print_json(json_pack("{s:s, s:i, s:i}", "type", "shown", "shown",
+            (int)shown, "times", (int)times));
+    } else {
+        printf("shown: %u of %u\n", shown, times);
+    }
+}
+
+bool
+report_end(struct report *report, uint64_t call_count, uint64_t run_count)
+{
+    clear_progress(report);
+    if (report->is_json) {
+        print_json(json_pack("{s:s, s:s, s:i, s:I, s:I}", "type", "verdict",
+            "verdict", report->finding_count == 0 ? "ok" : "findings",
+            "findings", (int)report->finding_count, "operations",
+            (json_int_t)call_count, "runs", (json_int_t)run_count));
+    } else if (report->finding_count == 0) {
+        printf("verdict: ok (%lu operations, %lu runs)\n",
+            (unsigned long)call_count, (unsigned long)run_count);
+    } else {
+        printf("verdict: %u finding%s\n", report->finding_count,
+            report->finding_count == 1 ? "" : "s");
+    }
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "malstrom: standard output: %s\n", strerror(errno));
+        return false;
+    }
+    return true;
+}
