@@ -6,7 +6,8 @@
  * later rounds, where state builds up in one process. A scenario goes on where
  * it stopped; one that has an end is done when it is reached.
  *
- * A finding like one that this pair had (same kind, same call) is only counted.
+ * A finding like one that this pair had (same kind, same call) is only counted,
+ * and so is one of the same target and kind that comes down to the same program.
  * Where the kind leaves the heap intact, the child is told not to stop at it.
  */
 #include "cli/campaign.h"
@@ -65,19 +66,23 @@ write_program(struct campaign *campaign, const struct pair *pair,
     const char *kind = verdicts[result->finding.kind].name;
     program->seed = campaign->seed;
     program->has_seed = true;
-    snprintf(program->target, sizeof program->target, "%s",
-        pair->target->library[0] == '\0' ? pair->target->name
-                                         : pair->target->library);
+    /* From another directory the path must be absolute, if it fits. */
+    const char *library = pair->target->library;
+    size_t length = strlen(library);
+    strcpy(program->target, pair->target->name);
+    if (length > 0 && length < sizeof program->target) {
+        memcpy(program->target, library, length + 1);
+    }
     snprintf(program->scenario, sizeof program->scenario, "%s",
         pair->scenario->name);
     snprintf(program->finding, sizeof program->finding, "%s", kind);
     snprintf(
         program->policy, sizeof program->policy, "%s", campaign->policy_text);
-    int length =
+    int path_length =
         snprintf(path, path_size, "%s/%s-%s-%s-%lu-%lu.heap", campaign->out,
             kind, short_name(pair->target->name), pair->scenario->name,
             (unsigned long)campaign->seed, (unsigned long)index);
-    if (length < 0 || (size_t)length >= path_size) {
+    if (path_length < 0 || (size_t)path_length >= path_size) {
         report_note(&campaign->report, "malstrom stress: --out: name too long");
         return false;
     }
@@ -112,17 +117,60 @@ min(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* True when a program that does the same was reported for this target; else it
+ * is remembered. */
+static bool
+is_reported(struct campaign *campaign, const struct pair *pair,
+    enum verdict_kind kind, const struct program *program)
+{
+    for (unsigned i = 0; i < campaign->reported_count; i++) {
+        const struct reported *reported = &campaign->reported[i];
+        if (reported->target == pair->target && reported->kind == kind &&
+            program_equal(reported->program, program)) {
+            return true;
+        }
+    }
+    struct program *copy = program_new();
+    if (copy != NULL && campaign->reported_count < CAMPAIGN_REPORTED_MAX &&
+        program_copy(copy, program)) {
+        campaign->reported[campaign->reported_count++] =
+            (struct reported){pair->target, kind, copy};
+    }
+    return false;
+}
+
+static void
+report(struct campaign *campaign, const struct pair *pair, uint64_t index,
+    const struct result *result, struct program *program, const char *note)
+{
+    char path[4096];
+    bool written = write_program(
+        campaign, pair, index, result, program, path, sizeof path);
+    struct report_finding finding = {
+        .result = result,
+        .target = pair->target->name,
+        .scenario = pair->scenario->name,
+        .policy = campaign->policy_text,
+        .seed = campaign->seed,
+        .index = index,
+        .file = written ? path : "-",
+        .note = note,
+    };
+    report_finding(&campaign->report, &finding);
+}
+
 /* A new finding: made to stand on its own, written and reported. */
 static void
 handle_finding(struct campaign *campaign, struct pair *pair,
-    uint64_t first_index, const struct result *result)
+    uint64_t first_index, const struct result *result, struct program *program)
 {
     uint64_t last_ns = campaign->end_ns + SECOND_NS + campaign->time_ns / 20;
     uint64_t index = pair->next_index - 1;
+    enum verdict_kind kind = result->finding.kind;
     struct proof proof = {
         .target = pair->target,
         .policy = campaign->policy,
-        .kind = result->finding.kind,
+        .kind = kind,
         .deadline_ns = min(last_ns, supervisor_now_ns() + PROOF_NS),
         .stop = &cli_stop,
         .tick = show_progress,
@@ -131,36 +179,33 @@ handle_finding(struct campaign *campaign, struct pair *pair,
     };
     struct proof_origin origin = {pair->scenario, campaign->seed, first_index,
         index, campaign->thread_count, result->lacks};
+    bool shows =
+        !result->at_start && proof_find_program(&proof, &origin, program);
+    if (shows) {
+        proof_minimise(&proof, program);
+    }
+    campaign->call_count += proof.call_count;
+    campaign->run_count += proof.run_count;
+    if (shows && is_reported(campaign, pair, kind, program)) {
+        pair->repeats[kind]++;
+        return;
+    }
+    report(campaign, pair, index, &proof.result, program,
+        shows || result->at_start
+            ? NULL
+            : "it did not show again when this program ran alone");
+}
+
+static void
+handle_new(struct campaign *campaign, struct pair *pair, uint64_t first_index,
+    const struct result *result)
+{
     struct program *program = program_new();
     if (program == NULL) {
         report_note(&campaign->report, "malstrom stress: out of memory");
         return;
     }
-    bool shows = false;
-    if (!result->at_start) {
-        shows = proof_find_program(&proof, &origin, program);
-    }
-    if (shows) {
-        proof_minimise(&proof, program);
-    }
-    char path[4096];
-    bool written = write_program(
-        campaign, pair, index, &proof.result, program, path, sizeof path);
-    struct report_finding finding = {
-        .result = &proof.result,
-        .target = pair->target->name,
-        .scenario = pair->scenario->name,
-        .policy = campaign->policy_text,
-        .seed = campaign->seed,
-        .index = index,
-        .file = written ? path : "-",
-        .note = shows || result->at_start
-                    ? NULL
-                    : "it did not show again when this program ran alone",
-    };
-    report_finding(&campaign->report, &finding);
-    campaign->call_count += proof.call_count;
-    campaign->run_count += proof.run_count;
+    handle_finding(campaign, pair, first_index, result, program);
     program_delete(program);
 }
 
@@ -190,7 +235,7 @@ handle_result(struct campaign *campaign, struct pair *pair,
             pair->repeats[finding->kind]++;
         } else {
             pair->known[finding->kind][finding->op_kind] = true;
-            handle_finding(campaign, pair, first_index, result);
+            handle_new(campaign, pair, first_index, result);
         }
         pair->done = result->at_start;
         break;
@@ -332,6 +377,9 @@ campaign_run(struct campaign *campaign)
     report_repeats(campaign);
     bool good = report_end(
         &campaign->report, campaign->call_count, campaign->run_count);
+    for (unsigned i = 0; i < campaign->reported_count; i++) {
+        program_delete(campaign->reported[i].program);
+    }
     free(campaign->pairs);
     if (campaign->report.finding_count > 0) {
         return STATUS_FINDING;

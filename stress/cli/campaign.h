@@ -18,6 +18,7 @@
 
 #define CAMPAIGN_TARGETS_MAX   32
 #define CAMPAIGN_SCENARIOS_MAX 64
+#define CAMPAIGN_REPORTED_MAX  256
 
 /* One target under one scenario. */
 struct pair {
@@ -27,6 +28,13 @@ struct pair {
     bool done; /* at the scenario's end, or the target cannot run */
     bool known[VERDICT_KIND_COUNT][OP_KIND_COUNT + 1];
     uint64_t repeats[VERDICT_KIND_COUNT];
+};
+
+/* A reproducer that was reported: an equal one is not reported again. */
+struct reported {
+    const struct target *target;
+    enum verdict_kind kind;
+    struct program *program;
 };
 
 struct campaign {
@@ -49,6 +57,8 @@ struct campaign {
     uint64_t begun_ns, end_ns;
     uint64_t call_count, run_count;
     const struct pair *current;
+    struct reported reported[CAMPAIGN_REPORTED_MAX];
+    unsigned reported_count;
     bool could_not_run;
 };
 

@@ -79,10 +79,10 @@ set_option(struct campaign *campaign, int option, const char *value)
     const struct command *command = &command_stress;
     switch (option) {
     case OPT_TARGET:
-        add_target(stress, value);
+        add_target(campaign, value);
         break;
     case OPT_SCENARIO:
-        add_scenario(stress, value);
+        add_scenario(campaign, value);
         break;
     case OPT_THREADS:
         campaign->thread_count = (unsigned)cli_number(
@@ -95,7 +95,7 @@ set_option(struct campaign *campaign, int option, const char *value)
         campaign->seed = cli_number(command, "seed", value, 0, UINT64_MAX);
         break;
     case OPT_POLICY:
-        set_policy(stress, value);
+        set_policy(campaign, value);
         break;
     case OPT_OUT:
         campaign->out = value;
@@ -130,7 +130,7 @@ read_options(struct campaign *campaign, int argc, char **argv)
     campaign->policy_text = "glibc";
     campaign->out = "malstrom-out";
     while ((option = cli_option(&command_stress, argc, argv, options)) >= 0) {
-        set_option(stress, option, optarg);
+        set_option(campaign, option, optarg);
     }
     if (optind < argc) {
         cli_fail(&command_stress, STATUS_USAGE, "unexpected argument %s",

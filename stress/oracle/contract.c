@@ -71,7 +71,8 @@ contract_align(const struct policy *policy, const struct call *call)
             align *= 2;
         }
     }
-    if (!policy_has(policy, CLAUSE_ALIGN_ASKED)) {
+    if (!policy_has(
+            policy, size == 0 ? CLAUSE_ALIGN_ZERO : CLAUSE_ALIGN_ASKED)) {
         return align;
     }
     if (call->kind == OP_VALLOC || call->kind == OP_PVALLOC) {

@@ -34,6 +34,7 @@ enum clause {
     CLAUSE_USABLE,        /* usable_size >= asked, steady, all writable */
     CLAUSE_FORK_CHILD,    /* a threaded program's child may allocate */
     CLAUSE_ALIGN_16,      /* 16 bytes, whatever the size */
+    CLAUSE_ALIGN_ZERO,    /* blocks of size 0 are aligned as asked, too */
     CLAUSE_ZERO_UNIQUE,   /* size 0 gets a block, not NULL */
     CLAUSE_REALLOC_FREES, /* realloc(block, 0) frees and returns NULL */
     CLAUSE_OOM_NULL,      /* out of memory is NULL, not the end */
