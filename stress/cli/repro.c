@@ -11,7 +11,6 @@
 #include "cli/cli.h"
 #include "cli/proof.h"
 #include "cli/report.h"
-#include "program/emit.h"
 #include "program/file.h"
 
 #define TIMES_THREADS 10 /* of a program with threads, unless --times says */
@@ -21,7 +20,6 @@
 struct repro {
     const char *path;
     const char *target_name; /* NULL: the file's */
-    const char *emit_path;
     unsigned times;
     bool minimise, is_json;
     struct policy policy;
@@ -43,7 +41,6 @@ static const struct option options[] = {
     [OPT_TIMES] = {"times", required_argument, NULL, 0},
     [OPT_POLICY] = {"policy", required_argument, NULL, 0},
     [OPT_MINIMISE] = {"minimise", no_argument, NULL, 0},
-    [OPT_EMIT_C] = {"emit-c", required_argument, NULL, 0},
     [OPT_JSON] = {"json", no_argument, NULL, 0},
     {"help", no_argument, NULL, 0},
     {NULL, 0, NULL, 0},
@@ -78,9 +75,6 @@ read_options(struct repro *repro, int argc, char **argv)
             break;
         case OPT_MINIMISE:
             repro->minimise = true;
-            break;
-        case OPT_EMIT_C:
-            repro->emit_path = optarg;
             break;
         case OPT_JSON:
             repro->is_json = true;
@@ -240,20 +234,6 @@ minimise_program(struct repro *repro)
         program_op_count(repro->program), path);
 }
 
-static void
-emit(struct repro *repro)
-{
-    struct buffer text = {0};
-    struct file_error error;
-    if (!emit_c(repro->program, &text)) {
-        cli_fail(&command_repro, STATUS_CANNOT_RUN, "out of memory");
-    }
-    if (!file_write(repro->emit_path, text.data, text.size, &error)) {
-        cli_fail(&command_repro, STATUS_CANNOT_RUN, "%s", error.line);
-    }
-    buffer_fini(&text);
-}
-
 static int
 run(const struct command *command, int argc, char **argv)
 {
@@ -274,9 +254,6 @@ run(const struct command *command, int argc, char **argv)
     if (repro.minimise && repro.shown_count > 0) {
         minimise_program(&repro);
     }
-    if (repro.emit_path != NULL) {
-        emit(&repro);
-    }
     bool good = report_end(&repro.report, repro.call_count, repro.run_count);
     program_delete(repro.program);
     return repro.shown_count > 0 ? STATUS_FINDING
@@ -295,7 +272,6 @@ const struct command command_repro = {
         "                 (default: 1, or 10 when the program has threads)\n"
         "  --policy P     instead of the one that the file names\n"
         "  --minimise     writes FILE.min.heap, as small as still fails\n"
-        "  --emit-c OUT.c writes a C program that does the same\n"
         "  --json         one JSON object a line\n",
     .run = run,
 };
