@@ -19,7 +19,7 @@ meta_pieces_are_zeroed_aligned_and_apart(void **state)
 {
     (void)state;
     struct meta meta;
-    char *pieces[200];
+    unsigned char *pieces[200];
     meta_init(&meta, first, sizeof first);
     for (size_t i = 0; i < 200; i++) {
         size_t size = i * 37 + 1;
