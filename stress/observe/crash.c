@@ -51,12 +51,12 @@ unblock(int signal_number)
 static void
 on_crash(int signal_number, siginfo_t *info, void *context)
 {
-    struct thread *me = hot.current;
-    if (me == NULL) { /* Not the target's: die as if we were not here. */
+    if (!sched_resume()) { /* Not the target's: die as if we were not here. */
         signal(signal_number, SIG_DFL);
         raise(signal_number);
         return;
     }
+    struct thread *me = hot.current;
     unblock(signal_number);
     uintptr_t addr = (uintptr_t)info->si_addr;
     uintptr_t guard = fiber_slot_addr(me->id);

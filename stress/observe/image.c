@@ -1,10 +1,9 @@
 /*
  * image.c - the target's static data (contract: image.h)
  *
- * Both sections are put back as a whole, since libc may write there behind the
- * instrumentation. Pages of .bss that were zero in the picture are dropped, if
- * there are many together: the kernel gives zeroes again for those that were
- * touched. Everything else is copied.
+ * Both sections are put back as a whole. Where many pages of .bss together were
+ * zero in the picture, those that a run touched are zeroed (region.h); all else
+ * is copied.
  */
 #include "observe/image.h"
 
@@ -20,7 +19,7 @@ extern char __start_observed_bss[] __attribute__((weak));
 extern char __stop_observed_bss[] __attribute__((weak));
 
 #define PARTS_MAX     64
-#define DROP_SIZE_MIN (16 * REGION_PAGE)
+#define ZERO_SIZE_MIN (16 * REGION_PAGE)
 
 static struct part {
     char *addr;
@@ -54,23 +53,22 @@ add_part(char *addr, char *end, const char *picture)
     }
 }
 
-/* Cuts a section into parts to copy and parts to drop. The first whole page
- * may belong to the file's mapping, so dropping starts at the second. */
+/* Cuts a section into parts to copy and parts to zero. */
 static bool
 take_picture(char *addr, char *end, bool is_bss)
 {
     size_t size = (size_t)(end - addr);
-    char *picture = mmap(NULL, size, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *picture = mmap(
+        NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (picture == MAP_FAILED) {
         return false;
     }
     memcpy(picture, addr, size);
     char *first = addr;
-    char *at = (char *)(((uintptr_t)addr | (REGION_PAGE - 1)) + 1) + REGION_PAGE;
+    char *at = (char *)(((uintptr_t)addr | (REGION_PAGE - 1)) + 1);
     while (is_bss && at < end && part_count < PARTS_MAX - 2) {
         size_t zeroes = zero_size(at, end);
-        if (zeroes >= DROP_SIZE_MIN) {
+        if (zeroes >= ZERO_SIZE_MIN) {
             add_part(first, at, picture + (first - addr));
             add_part(at, at + zeroes, NULL);
             first = at + zeroes;
@@ -110,7 +108,7 @@ image_restore(void)
         if (part->picture != NULL) {
             memcpy(part->addr, part->picture, part->size);
         } else {
-            madvise(part->addr, part->size, MADV_DONTNEED);
+            region_refresh((uintptr_t)part->addr, part->size);
         }
     }
 }

@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void intercept_init(void); /* replaces base/'s table of the machine */
+void intercept_init(void);  /* replaces base/'s table of the machine */
 void intercept_begin(void); /* a run */
 
 /* Destructors of the calling thread's keys, in rounds as POSIX has it. */

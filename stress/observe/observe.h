@@ -155,6 +155,11 @@ void observe_sleep(uint64_t ns);
  * place, with fresh thread-local variables. */
 void observe_renew(void);
 
+/* Between the two the target's accesses are not looked at: for its own checks
+ * once nobody else runs. It must not map, wait or end there; it may abort. */
+void observe_pause(void);
+void observe_resume(void);
+
 /* Ends the run with this verdict. From a body; does not return there. */
 _Noreturn void observe_fail(enum verdict_kind kind, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

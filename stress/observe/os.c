@@ -71,6 +71,13 @@ map(uintptr_t hint, size_t size, bool usable, uintptr_t pc)
     return block;
 }
 
+static bool
+was_accessed(uintptr_t page)
+{
+    enum page_state state = region_pages[page >> REGION_PAGE_SHIFT];
+    return state == PAGE_OPEN || state == PAGE_MIXED || state == PAGE_SHUT;
+}
+
 /* The caller writes pages as a whole: it must own them, and be ordered after
  * whoever accessed them. */
 static void
@@ -78,8 +85,7 @@ write_pages(uintptr_t addr, size_t size, uintptr_t pc)
 {
     owner_check_pages(addr, size, pc);
     for (uintptr_t page = addr; page < addr + size; page += REGION_PAGE) {
-        enum page_state state = region_pages[page >> REGION_PAGE_SHIFT];
-        if (state == PAGE_OPEN || state == PAGE_MIXED) {
+        if (was_accessed(page)) {
             race_range(page, REGION_PAGE, true, pc);
         }
     }
@@ -91,8 +97,7 @@ leave_pages(uintptr_t addr, size_t size, uintptr_t pc)
 {
     owner_check_pages(addr, size, pc);
     for (uintptr_t page = addr; page < addr + size; page += REGION_PAGE) {
-        enum page_state state = region_pages[page >> REGION_PAGE_SHIFT];
-        if (state == PAGE_OPEN || state == PAGE_MIXED) {
+        if (was_accessed(page)) {
             race_range(page, REGION_PAGE, true, pc);
             race_forget(page, REGION_PAGE);
         }
@@ -154,7 +159,6 @@ remap(uintptr_t addr, size_t old_size, size_t new_size, bool may_move,
     uintptr_t moved = region_remap(addr, old_size, new_size, may_move);
     if (moved != 0 && moved != addr) {
         race_forget(addr, old_size);
-        region_touch(moved, old_size);
     }
     hash_add(moved);
     return (void *)moved;
@@ -239,7 +243,7 @@ static void
 machine_futex_wait(
     _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 {
-    if (is_observed()) {
+    if (sched_resume()) {
         uint64_t until = timeout_ns > 0 ? sched_now() + timeout_ns : 0;
         futex_wait((uintptr_t)word, expected, until, CALLER_PC);
     } else {
@@ -585,7 +589,7 @@ ssize_t observe_write(int fd, const void *from, size_t size);
 ssize_t
 observe_write(int fd, const void *from, size_t size)
 {
-    if (!is_observed() || fd != STDERR_FILENO) {
+    if (fd != STDERR_FILENO || !sched_resume()) {
         return write(fd, from, size);
     }
     size_t kept = size < sizeof(last_words) ? size : sizeof(last_words) - 1;
@@ -599,7 +603,7 @@ _Noreturn void observe_abort(void);
 _Noreturn void
 observe_abort(void)
 {
-    if (!is_observed()) {
+    if (!sched_resume()) {
         abort();
     }
     enum verdict_kind kind =

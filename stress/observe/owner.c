@@ -178,7 +178,7 @@ owner_access(uintptr_t addr, size_t size, bool write, uintptr_t pc)
     uintptr_t end = addr + size;
     for (uintptr_t page = addr & ~(REGION_PAGE - 1); page < end;
          page += REGION_PAGE) {
-        if (region_pages[page >> REGION_PAGE_SHIFT] == PAGE_CLOSED) {
+        if (region_pages[page >> REGION_PAGE_SHIFT] >= PAGE_SHUT) {
             verdict_raise(VERDICT_OWNERSHIP, pc, addr, (unsigned)size, write,
                 false,
                 "thread %u %s %zu bytes at 0x%lx, not mapped or given back",

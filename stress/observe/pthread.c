@@ -21,6 +21,7 @@
 
 #include "base/check.h"
 #include "observe/intercept.h"
+#include "observe/region.h"
 #include "observe/runtime.h"
 #include "observe/weak.h"
 
@@ -72,6 +73,7 @@ int
 observe_pthread_mutex_init(
     pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes)
 {
+    region_touch((uintptr_t)mutex, sizeof(*mutex));
     return pthread_mutex_init(mutex, attributes);
 }
 
@@ -92,6 +94,7 @@ is_mine(const pthread_mutex_t *mutex)
 static bool
 try_mutex(pthread_mutex_t *mutex, uintptr_t pc)
 {
+    region_touch((uintptr_t)mutex, sizeof(*mutex));
     if (mutex->__data.__lock != 0) {
         return false;
     }
@@ -229,6 +232,7 @@ int
 observe_pthread_cond_init(
     pthread_cond_t *cond, const pthread_condattr_t *attributes)
 {
+    region_touch((uintptr_t)cond, sizeof(*cond));
     return pthread_cond_init(cond, attributes);
 }
 
@@ -300,6 +304,7 @@ observe_pthread_once(pthread_once_t *once, void (*fn)(void))
         return pthread_once(once, fn);
     }
     sched_point(EVENT_LOCK, (uintptr_t)once, true);
+    region_touch((uintptr_t)once, sizeof(*once));
     while (*once == 1) {
         sched_block(WAIT_LOCK, (uintptr_t)once, 0);
     }

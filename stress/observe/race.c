@@ -130,8 +130,8 @@ separate_bytes(struct wide *wide)
             memset(wide->read[byte], 0, sizeof(wide->read[byte]));
         } else if (byte != first) {
             wide->write[byte] = wide->write[first];
-            memcpy(wide->read[byte], wide->read[first],
-                sizeof(wide->read[byte]));
+            memcpy(
+                wide->read[byte], wide->read[first], sizeof(wide->read[byte]));
         }
     }
     wide->same_mask = 0;
@@ -160,8 +160,7 @@ find_read(const struct wide *wide, unsigned byte)
 static struct wide *
 enter_wide(struct cell *cell, uint8_t mask, uint8_t *bytes)
 {
-    struct wide *wide =
-        is_wide(cell) ? &wides[cell->wide] : widen(cell, mask);
+    struct wide *wide = is_wide(cell) ? &wides[cell->wide] : widen(cell, mask);
     *bytes = mask;
     if (wide != NULL && wide->same_mask == mask) {
         *bytes = (uint8_t)(1u << first_byte(mask));

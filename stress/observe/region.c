@@ -4,13 +4,15 @@
  * The whole range is mapped once, readable and writable, and never given back:
  * a mapping is an entry in a table and a state in the page plane. So an access
  * to a closed page is not a fault but a verdict, with the culprit's stack, and
- * a run can be rewound by forgetting the table. The alternative, real mmap at
+ * a run can be rewound by forgetting the table and zeroing what was touched: a
+ * page that stayed fresh is zero still, so most cost nothing. The alternative, real mmap at
  * fixed addresses, costs a system call each and finds nothing more.
  *
  * Invariants:
  *   I1  Mappings are sorted by address, disjoint, page-aligned, not empty.
- *   I2  An arena page is closed unless it lies in a mapping.
- *   I3  Memory of arena pages outside of mappings is zero.
+ *   I2  An arena page outside of mappings is closed.
+ *   I3  Memory of closed arena pages outside of mappings, and of fresh pages, is
+ *       zero.
  *   I4  Every page that is not closed lies in a touched range.
  */
 #include "observe/region.h"
@@ -23,7 +25,7 @@
 #define MAPPINGS_MAX 8192
 #define TOUCHED_MAX  8192
 /* Up to here a store is cheaper than a system call and the faults after it. */
-#define ZERO_BY_STORE_MAX (16 * REGION_PAGE)
+#define ZERO_BY_STORE_MAX (256 * REGION_PAGE)
 
 struct span {
     uintptr_t addr;
@@ -107,11 +109,43 @@ zero(uintptr_t addr, size_t size)
     }
 }
 
+static bool
+may_hold_data(uintptr_t page)
+{
+    enum page_state state = region_pages[page / REGION_PAGE];
+    return state != PAGE_FRESH && state != PAGE_CLOSED;
+}
+
+/* Zeroes the pages of the range that may hold data, stretch by stretch. */
+static void
+zero_touched(uintptr_t addr, size_t size)
+{
+    uintptr_t end = addr + size;
+    while (addr < end) {
+        uintptr_t first = addr;
+        while (addr < end && may_hold_data(addr)) {
+            addr += REGION_PAGE;
+        }
+        if (addr > first) {
+            zero(first, addr - first);
+        } else {
+            addr += REGION_PAGE;
+        }
+    }
+}
+
+void
+region_refresh(uintptr_t addr, size_t size)
+{
+    zero_touched(addr, size);
+    set_state(addr, size, PAGE_FRESH);
+}
+
 void
 region_rewind(void)
 {
     for (size_t i = 0; i < touched_count; i++) {
-        zero(touched[i].addr, touched[i].size);
+        zero_touched(touched[i].addr, touched[i].size);
         set_state(touched[i].addr, touched[i].size, PAGE_CLOSED);
     }
     touched_count = 0;
@@ -274,7 +308,7 @@ region_unmap(uintptr_t addr, size_t size)
         addr + size > REGION_LIMIT || !cut(addr, size)) {
         return false;
     }
-    zero(addr, size); /* I3 */
+    zero_touched(addr, size); /* I3 */
     set_state(addr, size, PAGE_CLOSED);
     return true;
 }
@@ -286,14 +320,13 @@ region_protect(uintptr_t addr, size_t size, bool usable)
     if (!is_aligned(addr, size) || !is_mapped(addr, size)) {
         return false;
     }
-    if (!usable) {
-        set_state(addr, size, PAGE_CLOSED);
-        return true;
-    }
     note_touched(addr, size);
     for (uintptr_t page = addr; page < addr + size; page += REGION_PAGE) {
-        if (region_pages[page / REGION_PAGE] == PAGE_CLOSED) {
-            set_state(page, REGION_PAGE, PAGE_FRESH);
+        uint8_t *state = &region_pages[page / REGION_PAGE];
+        if (usable && *state >= PAGE_SHUT) {
+            *state = *state == PAGE_SHUT ? PAGE_OPEN : PAGE_FRESH;
+        } else if (!usable && *state < PAGE_SHUT) {
+            *state = *state == PAGE_FRESH ? PAGE_CLOSED : PAGE_SHUT;
         }
     }
     return true;
@@ -317,7 +350,7 @@ region_zero(uintptr_t addr, size_t size)
     if (!is_aligned(addr, size) || !is_mapped(addr, size)) {
         return false;
     }
-    zero(addr, size);
+    zero_touched(addr, size);
     return true;
 }
 
@@ -343,6 +376,7 @@ region_remap(uintptr_t addr, size_t old_size, size_t new_size, bool may_move)
     }
     uintptr_t moved = (uintptr_t)region_map(0, new_size, true);
     if (moved != 0) {
+        region_touch(moved, old_size);
         memcpy((void *)moved, (const void *)addr, old_size);
         region_unmap(addr, old_size);
     }

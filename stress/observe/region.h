@@ -31,10 +31,11 @@
 enum page_state {
     PAGE_FOREIGN, /* the harness's or libc's: not looked at */
     PAGE_OPEN,    /* the target's: every access is the race detector's */
-    PAGE_FRESH,   /* the same, and not accessed since it was mapped */
+    PAGE_FRESH,   /* the same; not accessed since it was mapped, so zero */
     PAGE_MIXED,   /* as open, but some bytes are a user's: see owner.h */
     PAGE_USER,    /* wholly a user's: the target must keep off */
-    PAGE_CLOSED   /* in the arena, not mapped or not accessible */
+    PAGE_SHUT,    /* mapped and not accessible, with what it held */
+    PAGE_CLOSED   /* not mapped, or not accessible since it was; zero */
 };
 
 /* One byte for each page below REGION_LIMIT: enum page_state. */
@@ -58,8 +59,12 @@ bool region_zero(uintptr_t addr, size_t size);
 uintptr_t region_remap(
     uintptr_t addr, size_t old_size, size_t new_size, bool may_move);
 
-/* The pages are about to be accessed: none stays fresh. */
+/* The pages are about to be accessed: none stays fresh. For accesses that the
+ * instrumentation does not see. */
 void region_touch(uintptr_t addr, size_t size);
+
+/* Whole pages become zero and fresh again; those that are fresh cost nothing. */
+void region_refresh(uintptr_t addr, size_t size);
 
 size_t region_mapped_size(void); /* bytes mapped now */
 void region_check(void);         /* aborts if the table of mappings is broken */

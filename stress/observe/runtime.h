@@ -156,6 +156,8 @@ unsigned sched_choose_store(unsigned count);
 uint64_t sched_now(void); /* virtual ns */
 void sched_advance(uint64_t ns);
 void sched_out_of_steps(void);
+/* Ends a pause, if there is one; false outside of runs. */
+bool sched_resume(void);
 
 /* The last atomic operation changed nothing: maybe a spin loop. */
 static inline void

@@ -46,6 +46,7 @@ static struct fiber main_fiber;
 static uint32_t ready_mask; /* I1 */
 static unsigned harness_alive;
 static bool has_started_end;
+static struct thread *paused; /* by observe_pause */
 static uint64_t steps_max;
 static uint64_t advanced_ns;
 static struct random fair_random;
@@ -483,6 +484,7 @@ begin_run(void)
         plan->points == OBSERVE_EVERY || explaining ? 0 : steps_max;
     choice_count = 0;
     waiter_count = 0;
+    paused = NULL;
     advanced_ns = 0;
     ready_mask = 0;
     random_seed(&fair_random, 1);
@@ -620,6 +622,29 @@ observe_sleep(uint64_t ns)
 {
     sched_advance(ns);
     sched_yield_point();
+}
+
+void
+observe_pause(void)
+{
+    paused = hot.current;
+    hot.current = NULL;
+}
+
+bool
+sched_resume(void)
+{
+    if (paused != NULL) {
+        hot.current = paused;
+        paused = NULL;
+    }
+    return hot.current != NULL;
+}
+
+void
+observe_resume(void)
+{
+    sched_resume();
 }
 
 void

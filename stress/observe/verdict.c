@@ -95,8 +95,7 @@ trace_note(enum event_kind kind, uintptr_t pc, uintptr_t addr, unsigned size,
     uint64_t value, const char *text)
 {
     struct ring *ring = &rings[hot.current->id];
-    struct observe_step *step =
-        &ring->steps[ring->count++ % OBSERVE_STEPS_MAX];
+    struct observe_step *step = &ring->steps[ring->count++ % OBSERVE_STEPS_MAX];
     *step = (struct observe_step){
         .kind = (uint8_t)kind,
         .size = (uint8_t)(size < 255 ? size : 255),

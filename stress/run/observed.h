@@ -32,6 +32,7 @@ struct observed {
     struct oracle oracle;
     struct finding_box box;
     struct observer watch; /* tells the runtime who owns which block */
+    struct observer hush;  /* lets checks at the end run unwatched */
     struct policy policy;
     struct observe_plan plan; /* of the last run */
     const struct program *program;
