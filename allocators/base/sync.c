@@ -24,6 +24,9 @@
 #include "base/fork.h"
 #include "base/machine.h"
 
+/* About as long as parking and being woken take, a few microseconds: so the
+ * wait costs at most twice what the better choice would have cost (Karlin et
+ * al., "Competitive randomized algorithms for nonuniform problems", 1990). */
 #define SPINS_MAX 100
 
 bool sync_crowded;
