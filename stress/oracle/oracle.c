@@ -187,11 +187,11 @@ judge_usable(struct oracle *oracle, const struct call *call)
 {
     struct block *block = call->block;
     block->usable = block->size;
-    if (!oracle->options.has_usable_size || !has(oracle, CLAUSE_USABLE)) {
+    if (oracle->options.usable_size == NULL || !has(oracle, CLAUSE_USABLE)) {
         return true;
     }
     size_t usable =
-        oracle->options.ops->usable_size(oracle->options.heap, block->addr);
+        oracle->options.usable_size(oracle->options.heap, block->addr);
     if (usable < block->size) {
         return report_seen(oracle, call, VERDICT_SIZE,
             "malloc_usable_size is at least the size asked for",
@@ -353,7 +353,7 @@ static bool
 judge_usable_again(struct oracle *oracle, const struct call *call)
 {
     size_t expected = call->old_addr == NULL ? 0 : call->block->usable;
-    if (call->value == expected || !oracle->options.has_usable_size ||
+    if (call->value == expected || oracle->options.usable_size == NULL ||
         !has(oracle, CLAUSE_USABLE)) {
         return true;
     }
@@ -446,27 +446,6 @@ forked(struct observer *observer, struct call *call, int status)
                "it exited with status %d", WEXITSTATUS(status));
 }
 
-/* Every block is freed: an allocator that counts must have none left. */
-static bool
-end(struct observer *observer)
-{
-    struct oracle *oracle = oracle_of(observer);
-    const struct oracle_options *options = &oracle->options;
-    struct call call = {.kind = OP_STATS};
-    struct alloc_stats stats = {0};
-    if (options->ops->stats == NULL) {
-        return true;
-    }
-    options->ops->stats(options->heap, &stats);
-    if (stats.used_count == 0 && stats.used_size == 0) {
-        return true;
-    }
-    return report_seen(oracle, &call, VERDICT_LEAK,
-        "all blocks are freed: none is counted",
-        "%zu blocks, %zu bytes are counted as used", stats.used_count,
-        stats.used_size);
-}
-
 bool
 oracle_init(struct oracle *oracle)
 {
@@ -477,7 +456,7 @@ oracle_init(struct oracle *oracle)
         return false;
     }
     *oracle = (struct oracle){
-        .observer = {begin, before, after, forked, end},
+        .observer = {begin, before, after, forked, NULL},
         .threads = threads,
     };
     if (!claims_init(&oracle->claims)) {

@@ -19,11 +19,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "alloc.h"
 #include "oracle/call.h"
 #include "oracle/claims.h"
 #include "oracle/policy.h"
 #include "oracle/verdict.h"
+
+struct heap;
 
 struct oracle_thread {
     _Alignas(64) uint64_t serial; /* keys the next pattern */
@@ -33,11 +34,11 @@ struct oracle_thread {
 
 struct oracle_options {
     struct policy policy;
-    const struct alloc_ops *ops; /* for usable_size, and stats at the end */
+    /* malloc_usable_size of the target, on that heap; NULL: it has none. */
+    size_t (*usable_size)(struct heap *heap, const void *block);
     struct heap *heap;
-    bool has_usable_size; /* the target has malloc_usable_size */
-    bool faults;          /* OS calls are made to fail: NULL is legal */
-    size_t whole_max;     /* blocks up to here are patterned byte by byte */
+    bool faults;      /* OS calls are made to fail: NULL is legal */
+    size_t whole_max; /* blocks up to here are patterned byte by byte */
     /* Kinds already reported, by call: they are counted, and the run goes on.
      * Only kinds that leave the heap intact. May be NULL. */
     const bool (*muted)[OP_KIND_COUNT];

@@ -16,6 +16,7 @@
 
 #include "alloc.h"
 #include "oracle/oracle.h"
+#include "run/balance.h"
 #include "run/runner.h"
 #include "run/shared.h"
 #include "run/signals.h"
@@ -32,6 +33,7 @@ struct child {
     struct target_view view;
     struct runner runner;
     struct oracle oracle;
+    struct balance balance;
     struct program *program;
     uint64_t check_ns, run_ns; /* spent so far */
 };
@@ -91,8 +93,9 @@ run_once(struct child *child)
     uint64_t begun_ns = now_ns();
     struct oracle_options options = {
         .policy = job->policy,
-        .ops = child->view.ops,
-        .has_usable_size = target_has(&child->view, OP_USABLE_SIZE),
+        .usable_size = target_has(&child->view, OP_USABLE_SIZE)
+                           ? child->view.ops->usable_size
+                           : NULL,
         .faults = child->program->fault_count > 0,
         .whole_max = job->checks_all ? WHOLE_MAX_ALL : WHOLE_MAX,
         .muted = job->muted,
@@ -133,7 +136,9 @@ open_all(struct child *child)
     runner->fork_only_exits = !policy_has(&job->policy, CLAUSE_FORK_CHILD);
     runner->ask_stats = child->view.ask_stats;
     if (!job->unchecked) {
+        balance_init(&child->balance, runner->ops, NULL, &shared->box);
         runner->observers[0] = &child->oracle.observer;
+        runner->observers[1] = &child->balance.observer;
     }
     atomic_store(&shared->lacks, child->view.lacks);
     atomic_store(&shared->state, CHILD_READY);

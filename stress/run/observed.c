@@ -81,6 +81,9 @@ observed_open(struct observed *observed, const struct alloc_ops *ops,
     observed->runner.observers[0] = &observed->hush;
     observed->runner.observers[1] = &observed->oracle.observer;
     observed->runner.observers[2] = &observed->watch;
+    observed->runner.observers[3] = &observed->balance.observer;
+    balance_init(
+        &observed->balance, ops, observed->runner.heap, &observed->box);
     return oracle_init(&observed->oracle);
 }
 
@@ -209,9 +212,8 @@ begin_oracle(struct observed *observed)
 {
     const struct oracle_options options = {
         .policy = observed->policy,
-        .ops = observed->runner.ops,
+        .usable_size = observed->runner.ops->usable_size,
         .heap = observed->runner.heap,
-        .has_usable_size = observed->runner.ops->usable_size != NULL,
         .faults = observed->program->fault_count > 0,
         .whole_max = WHOLE_MAX,
     };

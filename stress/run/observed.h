@@ -25,11 +25,13 @@
 #include "oracle/oracle.h"
 #include "oracle/policy.h"
 #include "program/program.h"
+#include "run/balance.h"
 #include "run/runner.h"
 
 struct observed {
     struct runner runner;
     struct oracle oracle;
+    struct balance balance;
     struct finding_box box;
     struct observer watch; /* tells the runtime who owns which block */
     struct observer hush;  /* lets checks at the end run unwatched */
