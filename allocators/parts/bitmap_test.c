@@ -268,6 +268,29 @@ bitmap_asserts_that_bits_change(void **state)
 #endif
 }
 
+static void
+dump_bits(void *arg)
+{
+    bitmap_dump(arg, 130, STDERR_FILENO);
+}
+
+static void
+bitmap_dump_shows_runs(void **state)
+{
+    uint64_t words[BITMAP_WORDS(130)];
+    char said[DEATH_TEXT_MAX];
+
+    (void)state;
+    bitmap_init(words, 130);
+    death_capture(dump_bits, words, said);
+    assert_string_equal(said, "bits of 130 set\n");
+    bitmap_set_run(words, 0, 4);
+    bitmap_set(words, 17);
+    bitmap_set_run(words, 60, 70);
+    death_capture(dump_bits, words, said);
+    assert_string_equal(said, "bits 0-3 17 60-129 of 130 set\n");
+}
+
 int
 main(void)
 {
@@ -277,6 +300,7 @@ main(void)
         cmocka_unit_test(bitmap_next_run_visits_each_run_once),
         cmocka_unit_test(bitmap_check_finds_bits_past_the_end),
         cmocka_unit_test(bitmap_asserts_that_bits_change),
+        cmocka_unit_test(bitmap_dump_shows_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "base/death.h"
 #include "base/random.h"
@@ -237,6 +238,29 @@ list_check_finds_each_broken_link(void **state)
     }
 }
 
+static void
+dump_list(void *arg)
+{
+    list_dump(arg, STDERR_FILENO);
+}
+
+static void
+list_dump_shows_links_in_order(void **state)
+{
+    struct element elements[2];
+    char said[DEATH_TEXT_MAX], expected[200];
+    struct list list;
+
+    (void)state;
+    list_init(&list);
+    list_push(&list, &elements[1].link);
+    list_push(&list, &elements[0].link);
+    death_capture(dump_list, &list, said);
+    snprintf(expected, sizeof(expected), "list %p: %p %p\n", (void *)&list,
+        (void *)&elements[0].link, (void *)&elements[1].link);
+    assert_string_equal(said, expected);
+}
+
 int
 main(void)
 {
@@ -246,6 +270,7 @@ main(void)
         cmocka_unit_test(list_move_and_append_empty_their_source),
         cmocka_unit_test(list_each_safe_survives_removal),
         cmocka_unit_test(list_check_finds_each_broken_link),
+        cmocka_unit_test(list_dump_shows_links_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -299,6 +299,30 @@ pagemap_refuses_to_set_what_is_not_reserved(void **state)
     assert_dies(set_unreserved, NULL, "check failed: leaf != NULL");
 }
 
+static void
+dump_map(void *arg)
+{
+    pagemap_dump(arg, STDERR_FILENO);
+}
+
+static void
+pagemap_dump_shows_runs_of_one_value(void **state)
+{
+    char said[DEATH_TEXT_MAX];
+
+    (void)state;
+    pagemap_init(&map, 12);
+    assert_true(pagemap_reserve(&map, at(GIBIBYTE), 1));
+    pagemap_set(&map, at(GIBIBYTE + 0x1000), 0x2000, at(0xabc0));
+    pagemap_set(&map, at(2 * GIBIBYTE - 1), 1, at(0xdef0));
+    death_capture(dump_map, &map, said);
+    assert_non_null(strstr(said, ": pages of 4096 bytes, "));
+    assert_non_null(strstr(said, " bytes of leaves\n"
+                                 "  0x40001000-0x40003000: 0xabc0\n"
+                                 "  0x7ffff000-0x80000000: 0xdef0\n"));
+    pagemap_fini(&map);
+}
+
 int
 main(void)
 {
@@ -312,6 +336,7 @@ main(void)
         cmocka_unit_test(pagemap_gives_a_second_leaf_back),
         cmocka_unit_test(pagemap_check_finds_each_broken_invariant),
         cmocka_unit_test(pagemap_refuses_to_set_what_is_not_reserved),
+        cmocka_unit_test(pagemap_dump_shows_runs_of_one_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

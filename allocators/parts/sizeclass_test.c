@@ -126,6 +126,25 @@ sizeclass_table_check_finds_a_wrong_entry(void **state)
     }
 }
 
+static void
+dump_table(void *arg)
+{
+    sizeclass_table_dump(arg, STDERR_FILENO);
+}
+
+static void
+sizeclass_table_dump_shows_each_class(void **state)
+{
+    struct sizeclass_table table;
+    char said[DEATH_TEXT_MAX];
+
+    (void)state;
+    sizeclass_table_init(&table, 4);
+    death_capture(dump_table, &table, said);
+    assert_non_null(strstr(said, "class 0: 16 bytes\nclass 1: 32 bytes\n"));
+    assert_non_null(strstr(said, "class 12: 320 bytes\n"));
+}
+
 int
 main(void)
 {
@@ -135,6 +154,7 @@ main(void)
         cmocka_unit_test(sizeclass_wastes_at_most_a_fifth),
         cmocka_unit_test(sizeclass_table_is_the_arithmetic),
         cmocka_unit_test(sizeclass_table_check_finds_a_wrong_entry),
+        cmocka_unit_test(sizeclass_table_dump_shows_each_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "base/death.h"
 #include "base/random.h"
@@ -254,6 +255,32 @@ tree_refuses_equal_nodes(void **state)
     assert_dies(insert_twice, &model, "check failed: order != 0");
 }
 
+static void
+dump_tree(void *arg)
+{
+    tree_dump(arg, STDERR_FILENO);
+}
+
+static void
+tree_dump_shows_nodes_in_order(void **state)
+{
+    char said[DEATH_TEXT_MAX], expected[400];
+    struct model model;
+
+    (void)state;
+    model_init(&model);
+    model_flip(&model, 5);
+    model_flip(&model, 3);
+    death_capture(dump_tree, &model.tree, said);
+    snprintf(expected, sizeof(expected),
+        "tree %p: 2 nodes, height 2\n"
+        "  %p height 1 parent %p\n"
+        "  %p height 2 parent 0x0\n",
+        (void *)&model.tree, (void *)&model.elements[3].node,
+        (void *)&model.elements[5].node, (void *)&model.elements[5].node);
+    assert_string_equal(said, expected);
+}
+
 int
 main(void)
 {
@@ -263,6 +290,7 @@ main(void)
         cmocka_unit_test(tree_stays_low_when_keys_rise),
         cmocka_unit_test(tree_check_finds_each_broken_invariant),
         cmocka_unit_test(tree_refuses_equal_nodes),
+        cmocka_unit_test(tree_dump_shows_nodes_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
