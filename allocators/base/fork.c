@@ -16,8 +16,8 @@
  * holds none that prepare still needs, since ranks rise; and a lock of a rank
  * not yet passed is found when prepare comes to it.
  *
- * Taking them all, where prepare is the place to do it, beats the alternative
- * of repairing the child's structures: no structure is ever copied half changed.
+ * The alternative, to let the child repair what other threads were changing,
+ * would have to know every half-made change of every design.
  *
  * Invariants:
  *   I1  A lock of a rank below `reached` is forked; `reached` is 0 outside fork.
