@@ -7,8 +7,9 @@
  * bytes, a calloc whose odd tail is not zeroed.
  *
  * small: all sizes below 64 KiB, in runs of neighbours that live together. Each
- * is made by malloc, filled by the oracle, and replaced by calloc, which is so
- * given dirty memory. large: the edges of size classes up to 64 MiB, one below
+ * is made by malloc, filled by the oracle, and replaced by calloc (above a few
+ * KiB, where classes are wide, one in four), which is so given dirty memory.
+ * large: the edges of size classes up to 64 MiB, one below
  * and one above, few at a time.
  */
 #include "scenarios/matrix.h"
@@ -16,8 +17,9 @@
 
 #define SMALL_END   65536
 #define SMALL_RUN   256
-#define LARGE_FIRST 52 /* edge 52 is 64 KiB */
-#define LARGE_LAST  92 /* edge 92 is 64 MiB */
+#define ZEROED_ALL  4096 /* from here on one in four */
+#define LARGE_FIRST 52   /* edge 52 is 64 KiB */
+#define LARGE_LAST  92   /* edge 92 is 64 MiB */
 #define ZEROED_MAX  (8u << 20)
 
 static uint64_t
@@ -36,7 +38,9 @@ write_small(struct writer *writer, uint64_t index)
         writer_slot(writer, 0, OP_USABLE_SIZE, i);
     }
     for (unsigned i = SMALL_RUN; i-- > 0;) {
-        writer_counted(writer, 0, OP_CALLOC, i, 1, first + i);
+        if (first < ZEROED_ALL || i % 4 == 1) {
+            writer_counted(writer, 0, OP_CALLOC, i, 1, first + i);
+        }
     }
     for (unsigned i = 0; i < SMALL_RUN; i += 2) {
         writer_slot(writer, 0, OP_FREE_SIZED, i);
