@@ -307,9 +307,13 @@ judge_granted(struct oracle *oracle, const struct call *call)
     const struct policy *policy = &oracle->options.policy;
     size_t old_usable = block->usable;
 
-    if (contract_breaks_granted(policy, call, &finding) &&
-        !report(oracle, call, &finding)) {
-        return false;
+    if (contract_breaks_granted(policy, call, &finding)) {
+        if (!report(oracle, call, &finding)) {
+            return false;
+        }
+        if (finding.kind == VERDICT_OVERFLOW) {
+            block->size = 0; /* of what was asked for, nothing is promised */
+        }
     }
     atomic_store_explicit(&block->note_maker,
         (uint64_t)call->thread << 48 | call->op_index, memory_order_relaxed);

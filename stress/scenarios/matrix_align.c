@@ -122,8 +122,9 @@ const struct matrix_section matrix_wide_aligns = {
     .write = write_wide,
 };
 
-/* The first ones are small: what memalign does with larger ones that are bad,
- * no document says. The other two calls must refuse them all. */
+/* The first ones are small. The larger ones are for posix_memalign alone, which
+ * must refuse them: what memalign does with those, no document says, and some
+ * libraries have it in place of aligned_alloc. */
 static const uint64_t bad_aligns[] = {0, 3, 5, 6, 7, 9, 12, 15, 17, 24, 31, 33,
     40, 48, 63, 96, 100, 1000, 4095, 4097, 12288, 65535, 65537, 0x7fffffff,
     0x80000001, 0x100000001, INT64_MAX, (uint64_t)INT64_MAX + 2,
@@ -146,7 +147,7 @@ write_bad(struct writer *writer, uint64_t index)
     uint64_t align = bad_aligns[index % MATRIX_COUNT(bad_aligns)];
     uint64_t size = bad_sizes[index % BAD_COUNT / MATRIX_COUNT(bad_aligns)];
 
-    if (call == OP_MEMALIGN) {
+    if (call != OP_POSIX_MEMALIGN) {
         align = bad_aligns[index % BAD_SMALL];
     }
     write_cell(writer, call, align, size);

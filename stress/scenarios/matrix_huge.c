@@ -13,7 +13,7 @@
  */
 #include "scenarios/matrix.h"
 
-static const unsigned powers[] = {31, 32, 33, 39, 46, 47, 48, 62, 63};
+static const unsigned powers[] = {31, 32, 39, 46, 47, 48, 62, 63};
 static const int64_t offsets[] = {
     -65536, -4097, -4096, -64, -16, -8, -1, 0, 1, 8, 16, 4096, 65536};
 /* Below 2^64; the last ones are what a header or a page needs. */
