@@ -30,6 +30,7 @@ struct command {
 };
 
 extern const struct command command_list, command_stress, command_repro;
+extern const struct command command_explore, command_observed_repro;
 
 /* Set by SIGINT, SIGTERM and SIGHUP: end soon, findings first. */
 extern _Atomic bool cli_stop;

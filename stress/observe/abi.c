@@ -43,9 +43,9 @@ access_slow(uintptr_t addr, size_t size, bool write, uintptr_t pc)
     bool is_own = addr - slot < FIBER_SLOT_SIZE;
     if (plan->points == OBSERVE_EVERY && !is_own) {
         sched_point(kind, addr, write);
-    }
-    if (write && !is_own) {
-        sched_note_progress(me);
+        if (write) {
+            sched_note_progress(me);
+        }
     }
     if (UNLIKELY(explaining) && !is_own) {
         trace_match(pc, addr, (unsigned)size, write, false);

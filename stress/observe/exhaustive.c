@@ -113,6 +113,14 @@ strategy_exhaustive_init(struct strategy_exhaustive *exhaustive, unsigned bound)
 }
 
 void
+strategy_exhaustive_restart(struct strategy_exhaustive *exhaustive)
+{
+    exhaustive->decision_count = 0;
+    exhaustive->cut = false;
+    exhaustive->base.done = false;
+}
+
+void
 strategy_exhaustive_fini(struct strategy_exhaustive *exhaustive)
 {
     munmap(exhaustive->decisions,

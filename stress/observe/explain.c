@@ -92,11 +92,11 @@ collect(const struct observe_verdict *verdict)
 }
 
 static void
-add_stack(
-    struct explanation *explanation, const struct observe_access *access)
+add_stack(struct explanation *explanation, const struct observe_access *access)
 {
     if (access->stack_count == 0) {
-        add_line(explanation, "  in the program itself, as a user of the block");
+        add_line(
+            explanation, "  in the program itself, as a user of the block");
     }
     for (unsigned i = 0; i < access->stack_count && i < FRAMES_SHOWN; i++) {
         add_line(explanation, "  #%u %s", i, name_of(access->stack[i]));
@@ -141,8 +141,8 @@ describe(const struct observe_step *step, char *text, size_t size)
         snprintf(text, size, "operation %lu: %s", (unsigned long)step->value,
             step->text);
     } else if (step->kind >= EVENT_LOAD && step->kind <= EVENT_CAS_FAIL) {
-        snprintf(text, size, "%s 0x%lx: 0x%lx", word,
-            (unsigned long)step->addr, (unsigned long)step->value);
+        snprintf(text, size, "%s 0x%lx: 0x%lx", word, (unsigned long)step->addr,
+            (unsigned long)step->value);
     } else if (step->addr != 0) {
         snprintf(text, size, "%s 0x%lx", word, (unsigned long)step->addr);
     } else {

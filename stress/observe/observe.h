@@ -90,6 +90,7 @@ struct observe_stats {
     uint64_t points;  /* where a switch was possible by its kind */
     uint64_t choices; /* where there was more than one way on */
     uint64_t switches;
+    uint64_t preemptions; /* switches from a thread that could go on */
     uint64_t stale_loads; /* atomic loads that read an older store */
     uint64_t os_calls;    /* calls for memory */
     uint64_t hash;        /* of the trace */
@@ -108,6 +109,7 @@ const struct observe_verdict *observe_run(const struct observe_plan *plan);
 bool observe_explain(const struct observe_plan *plan);
 
 const struct observe_stats *observe_stats(void);
+const struct observe_verdict *observe_last_verdict(void);
 
 /* The choices that the last run made, as bytes that strategy_replay takes. */
 const uint8_t *observe_choices(size_t *count);

@@ -6,8 +6,8 @@
  * runs falls below all others. A bug that needs d ordered events is then found
  * by one run with probability at least 1/(n * k^(d-1)).
  *
- * k is not known before the run: the longest run so far stands for it, which is
- * what the bound is printed with. Loads read an older store one time in eight;
+ * k is not known before the run: the longest run of the program so far stands
+ * for it, and the longest of all is what the bound is printed with. Loads read an older store one time in eight;
  * the bound speaks of schedules, with loads as they were drawn. A thread that
  * yields falls below all others too, or a spinning one would run for ever.
  */
@@ -46,7 +46,7 @@ begin(struct strategy *strategy, unsigned thread_count)
         pct->threads_max = thread_count;
     }
     draw_priorities(pct, thread_count);
-    uint64_t points = pct->points_max > 0 ? pct->points_max : 1;
+    uint64_t points = pct->points_here > 0 ? pct->points_here : 1;
     for (unsigned i = 0; i + 1 < pct->depth; i++) {
         pct->change_at[i] = random_below(&pct->random, points);
     }
@@ -85,9 +85,18 @@ static void
 end(struct strategy *strategy, uint64_t points)
 {
     struct strategy_pct *pct = (struct strategy_pct *)strategy;
+    if (pct->points_here < points) {
+        pct->points_here = points;
+    }
     if (pct->points_max < points) {
         pct->points_max = points;
     }
+}
+
+void
+strategy_pct_restart(struct strategy_pct *pct)
+{
+    pct->points_here = 0;
 }
 
 static void

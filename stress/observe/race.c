@@ -66,13 +66,13 @@ static _Noreturn void
 raise_race(uint32_t other, bool other_writes, bool other_atomic, uintptr_t addr,
     unsigned size, bool write, bool atomic, uintptr_t pc)
 {
-    verdict.has_other = true;
-    verdict.other.thread = clock_epoch_thread(other);
-    verdict.other.write = other_writes;
-    verdict.other.atomic = other_atomic;
-    verdict.other.addr = addr;
-    verdict.other.size = size;
-    verdict.other_count = clock_epoch_count(other);
+    last_verdict.has_other = true;
+    last_verdict.other.thread = clock_epoch_thread(other);
+    last_verdict.other.write = other_writes;
+    last_verdict.other.atomic = other_atomic;
+    last_verdict.other.addr = addr;
+    last_verdict.other.size = size;
+    last_verdict.other_count = clock_epoch_count(other);
     verdict_raise(VERDICT_RACE, pc, addr, size, write, atomic,
         "thread %u %s%s %u bytes at 0x%lx, unordered with thread %u's %s%s",
         hot.current->id, atomic ? "atomically " : "",

@@ -175,7 +175,7 @@ sched_note_progress(struct thread *thread)
 /*
  * verdict.c
  */
-extern struct observe_verdict verdict;
+extern struct observe_verdict last_verdict;
 
 /* Fills the verdict with the calling thread's stack and ends the run. pc 0: no
  * access of its own. */

@@ -203,6 +203,7 @@ point(enum event_kind kind, uintptr_t addr, bool write, bool yields)
     if ((ready_mask & (ready_mask - 1)) != 0) {
         unsigned next = choose_thread(me->id, yields);
         if (next != me->id) {
+            stats.preemptions += !yields;
             switch_to(me, next);
         }
     }
@@ -523,21 +524,21 @@ observe_run(const struct observe_plan *wanted)
     if (plan->strategy->end != NULL) {
         plan->strategy->end(plan->strategy, stats.points);
     }
-    return &verdict;
+    return &last_verdict;
 }
 
 bool
 observe_explain(const struct observe_plan *wanted)
 {
-    struct observe_verdict before = verdict;
+    struct observe_verdict before = last_verdict;
     uint64_t hash = stats.hash;
     trace_seek(&before);
     explaining = true;
     observe_run(wanted);
     explaining = false;
     trace_seek(NULL);
-    bool same = before.kind == verdict.kind && hash == stats.hash;
-    trace_found(&verdict);
+    bool same = before.kind == last_verdict.kind && hash == stats.hash;
+    trace_found(&last_verdict);
     return same;
 }
 
@@ -545,6 +546,12 @@ const struct observe_stats *
 observe_stats(void)
 {
     return &stats;
+}
+
+const struct observe_verdict *
+observe_last_verdict(void)
+{
+    return &last_verdict;
 }
 
 const uint8_t *

@@ -81,7 +81,7 @@ struct strategy_pct {
     unsigned depth;
     unsigned thread_count;
     uint64_t points_max;  /* k: the longest run so far */
-    uint64_t points_used; /* k of the run that goes on */
+    uint64_t points_here; /* the longest of this program */
     unsigned threads_max; /* n */
     uint64_t change_at[16];
     int64_t priority[OBSERVE_THREADS_MAX];
@@ -89,6 +89,9 @@ struct strategy_pct {
     uint64_t run_count;
 };
 void strategy_pct_init(struct strategy_pct *pct, uint64_t seed, unsigned depth);
+
+/* Another program: its runs may be shorter. */
+void strategy_pct_restart(struct strategy_pct *pct);
 
 /* Random priorities for pending events, drawn anew for those that conflict
  * with the event that was executed. */
@@ -119,4 +122,6 @@ struct strategy_exhaustive {
 };
 bool strategy_exhaustive_init(
     struct strategy_exhaustive *exhaustive, unsigned bound);
+/* Another program: from the start. */
+void strategy_exhaustive_restart(struct strategy_exhaustive *exhaustive);
 void strategy_exhaustive_fini(struct strategy_exhaustive *exhaustive);

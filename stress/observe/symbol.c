@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define COMMAND_MAX 32768
-#define TEXT_MAX  1024
+#define TEXT_MAX    1024
 
 /* Paths in the debugging information start with where the sources lay. */
 static const char *

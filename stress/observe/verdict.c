@@ -14,7 +14,7 @@
 
 #include "observe/runtime.h"
 
-struct observe_verdict verdict;
+struct observe_verdict last_verdict;
 
 struct ring {
     struct observe_step steps[OBSERVE_STEPS_MAX];
@@ -30,8 +30,8 @@ static bool is_seeking;
 void
 verdict_clear(void)
 {
-    memset(&verdict, 0, sizeof(verdict));
-    verdict.kind = VERDICT_KIND_COUNT;
+    memset(&last_verdict, 0, sizeof(last_verdict));
+    last_verdict.kind = VERDICT_KIND_COUNT;
 }
 
 static void
@@ -54,14 +54,14 @@ raise(enum verdict_kind kind, uintptr_t pc, uintptr_t addr, unsigned size,
     bool write, bool atomic, const char *format, va_list arguments)
 {
     struct thread *me = hot.current;
-    verdict.kind = kind;
-    vsnprintf(verdict.text, sizeof(verdict.text), format, arguments);
-    verdict.access.thread = me->id;
-    verdict.access.addr = addr;
-    verdict.access.size = size;
-    verdict.access.write = write;
-    verdict.access.atomic = atomic;
-    keep_stack(&verdict.access, me, pc);
+    last_verdict.kind = kind;
+    vsnprintf(last_verdict.text, sizeof(last_verdict.text), format, arguments);
+    last_verdict.access.thread = me->id;
+    last_verdict.access.addr = addr;
+    last_verdict.access.size = size;
+    last_verdict.access.write = write;
+    last_verdict.access.atomic = atomic;
+    keep_stack(&last_verdict.access, me, pc);
     sched_stop();
 }
 

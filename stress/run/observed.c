@@ -87,6 +87,13 @@ observed_open(struct observed *observed, const struct alloc_ops *ops,
     return oracle_init(&observed->oracle);
 }
 
+void
+observed_close(struct observed *observed)
+{
+    oracle_fini(&observed->oracle);
+    runner_close(&observed->runner);
+}
+
 /*
  * From here on logical threads.
  */
@@ -230,7 +237,7 @@ steps_max(const struct program *program)
 
 const struct observe_verdict *
 observed_run(struct observed *observed, const struct program *program,
-    struct strategy *strategy, enum observe_points points)
+    struct strategy *strategy)
 {
     observed->program = program;
     observed->plan = (struct observe_plan){
@@ -239,7 +246,7 @@ observed_run(struct observed *observed, const struct program *program,
         .end = end_program,
         .arg = observed,
         .strategy = strategy,
-        .points = points,
+        .points = observed->points,
         .steps_max = steps_max(program),
         .os_fails = program->fault_count > 0 ? os_call_fails : NULL,
     };

@@ -36,17 +36,18 @@ struct observed {
     struct observer watch; /* tells the runtime who owns which block */
     struct observer hush;  /* lets checks at the end run unwatched */
     struct policy policy;
-    struct observe_plan plan; /* of the last run */
+    enum observe_points points; /* OBSERVE_SYNC, unless it is set */
+    struct observe_plan plan;   /* of the last run */
     const struct program *program;
 };
 
 bool observed_open(struct observed *observed, const struct alloc_ops *ops,
     struct policy policy);
+void observed_close(struct observed *observed);
 
 /* Runs the program with these choices, and faults as it names them. */
 const struct observe_verdict *observed_run(struct observed *observed,
-    const struct program *program, struct strategy *strategy,
-    enum observe_points points);
+    const struct program *program, struct strategy *strategy);
 
 /* The same once more, keeping what a report shows. */
 bool observed_explain(struct observed *observed, struct strategy *strategy);

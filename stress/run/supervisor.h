@@ -30,7 +30,7 @@ enum result_kind {
     RESULT_FAILED     /* see error */
 };
 
-#define RESULT_LINES_MAX 24
+#define RESULT_LINES_MAX 64
 
 struct result {
     enum result_kind kind;

@@ -21,4 +21,7 @@ extern const struct scenario scenario_large_small;
 extern const struct scenario scenario_fork_storm;
 extern const struct scenario scenario_swarm;
 
+/* For explore alone: not in scenario_all. */
+extern const struct scenario scenario_collide;
+
 uint64_t scenario_endless(void); /* a program_count: 0, without end */

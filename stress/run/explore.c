@@ -1,0 +1,326 @@
+/*
+ * explore.c - many schedules of many programs (contract: explore.h)
+ *
+ * Minimising a program with threads is a search in two spaces: an operation
+ * less shifts every later choice, so the old schedule means something else. A
+ * candidate is therefore tried with the schedule that last showed the finding,
+ * then with some hundred new ones. When no operation can go any more, all
+ * schedules with no preemption are tried, then with one, two, three: the first
+ * that shows the finding has the fewest. If that takes too many runs, single
+ * choices of the best known schedule are made plain instead.
+ *
+ * Findings are told apart by kind and by the two innermost functions: one bug
+ * shows in thousands of runs.
+ */
+#include "run/explore.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "program/minimise.h"
+#include "run/minimal.h"
+
+#define SCHEDULES_DEFAULT 20
+#define KNOWN_MAX         16
+#define TWICE_ONE_IN      64
+#define TICK_RUNS         64
+
+const char *const explore_strategy_names[] = {
+    "random", "pct", "pos", "exhaustive", "replay", NULL};
+
+/* A finding that was told. */
+struct known {
+    enum verdict_kind kind;
+    uintptr_t where[2];
+};
+
+struct campaign {
+    struct explore *explore;
+    struct observed observed;
+    struct minimal minimal;
+    struct program *program;
+    uint64_t index;
+
+    union {
+        struct strategy base;
+        struct strategy_walk walk;
+        struct strategy_pct pct;
+        struct strategy_pos pos;
+        struct strategy_exhaustive exhaustive;
+        struct strategy_replay replay;
+    } strategy;
+
+    struct known known[KNOWN_MAX];
+    unsigned known_count;
+    uint64_t complete_count; /* programs explored exhaustively */
+    bool over;
+};
+
+static uint64_t
+now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static bool
+is_over(const struct campaign *campaign)
+{
+    const struct explore *explore = campaign->explore;
+    return campaign->over ||
+           (explore->runs_max > 0 && explore->run_count >= explore->runs_max) ||
+           (explore->stop != NULL && atomic_load(explore->stop)) ||
+           (explore->deadline_ns > 0 && explore->run_count % 16 == 0 &&
+               now_ns() >= explore->deadline_ns);
+}
+
+/*
+ * Programs.
+ */
+
+static const char *
+next_program(struct campaign *campaign)
+{
+    struct explore *explore = campaign->explore;
+    bool good;
+    program_clear(campaign->program);
+    if (explore->program != NULL) {
+        good = program_copy(campaign->program, explore->program);
+    } else {
+        good = explore->generate(campaign->program, explore->seed,
+            campaign->index, explore->thread_count);
+        for (unsigned i = 0; good && i < campaign->program->thread_count; i++) {
+            struct thread_ops *list = &campaign->program->threads[i];
+            if (list->op_count > explore->op_count) {
+                list->op_count = explore->op_count;
+            }
+        }
+    }
+    explore->program_count++;
+    if (!good) {
+        return "out of memory";
+    }
+    return campaign->program->thread_count >= OBSERVE_THREADS_MAX
+               ? "an observed run has at most 15 threads"
+               : NULL;
+}
+
+/*
+ * Findings.
+ */
+
+static bool
+is_known(struct campaign *campaign, const struct observe_verdict *verdict)
+{
+    struct known now = {.kind = verdict->kind};
+    for (unsigned i = 0; i < 2 && i < verdict->access.stack_count; i++) {
+        now.where[i] = verdict->access.stack[i];
+    }
+    for (unsigned i = 0; i < campaign->known_count; i++) {
+        if (memcmp(&campaign->known[i], &now, sizeof(now)) == 0) {
+            return true;
+        }
+    }
+    if (campaign->known_count < KNOWN_MAX) {
+        campaign->known[campaign->known_count++] = now;
+    }
+    return false;
+}
+
+/* The last run had a verdict that is new: makes it small and tells it. */
+static void
+tell(struct campaign *campaign)
+{
+    static struct explanation explanation;
+    struct explore *explore = campaign->explore;
+    struct minimal *minimal = &campaign->minimal;
+    uint64_t run = explore->run_count;
+    minimal->deadline_ns = explore->deadline_ns;
+    minimal->stop = explore->stop;
+    minimal->keeps_whole = explore->keeps_whole;
+    minimal_find(minimal, campaign->program, explore->seed);
+    bool repeats = minimal_explain(minimal);
+    explain(&explanation, &minimal->verdict, repeats);
+    const struct explore_finding finding = {
+        .verdict = &minimal->verdict,
+        .program = minimal->program,
+        .explanation = &explanation,
+        .index = campaign->index,
+        .run = run,
+        .preemption_count = minimal->preemption_count,
+        .stale_count = minimal->stale_count,
+    };
+    explore->finding_count++;
+    campaign->over = !explore->found(&finding, explore->arg);
+}
+
+/* The same program and choices again: is it the same run? */
+static void
+check_twice(struct campaign *campaign)
+{
+    struct observe_stats first = *observe_stats();
+    struct observe_verdict verdict =
+        *minimal_replay(&campaign->minimal, campaign->program);
+    if (verdict.kind != VERDICT_KIND_COUNT ||
+        observe_stats()->hash == first.hash) {
+        return;
+    }
+    campaign->minimal.verdict =
+        (struct observe_verdict){.kind = VERDICT_NONDETERMINISM};
+    snprintf(campaign->minimal.verdict.text,
+        sizeof(campaign->minimal.verdict.text),
+        "two runs with the same choices: %llu steps and hash %016llx, %llu "
+        "steps and hash %016llx",
+        (unsigned long long)first.steps, (unsigned long long)first.hash,
+        (unsigned long long)observe_stats()->steps,
+        (unsigned long long)observe_stats()->hash);
+    if (!is_known(campaign, &campaign->minimal.verdict)) {
+        tell(campaign);
+    }
+}
+
+static void
+run_once(struct campaign *campaign)
+{
+    struct explore *explore = campaign->explore;
+    const struct observe_verdict *verdict = observed_run(
+        &campaign->observed, campaign->program, &campaign->strategy.base);
+    explore->run_count++;
+    explore->op_total += program_op_count(campaign->program);
+    if (verdict->kind != VERDICT_KIND_COUNT) {
+        bool is_new = !is_known(campaign, verdict);
+        minimal_keep(&campaign->minimal, verdict);
+        if (is_new) {
+            tell(campaign);
+        } else {
+            explore->repeat_count++;
+        }
+    } else if (explore->twice || explore->run_count % TWICE_ONE_IN == 1) {
+        minimal_keep(&campaign->minimal, verdict);
+        check_twice(campaign);
+    }
+    if (explore->tick != NULL && explore->run_count % TICK_RUNS == 0) {
+        explore->tick(explore, explore->arg);
+    }
+}
+
+/*
+ * Strategies.
+ */
+
+static bool
+init_strategy(struct campaign *campaign)
+{
+    const struct explore *explore = campaign->explore;
+    switch (explore->strategy) {
+    case EXPLORE_RANDOM:
+        strategy_walk_init(&campaign->strategy.walk, explore->seed);
+        return true;
+    case EXPLORE_PCT:
+        strategy_pct_init(
+            &campaign->strategy.pct, explore->seed, explore->depth);
+        return true;
+    case EXPLORE_POS:
+        strategy_pos_init(&campaign->strategy.pos, explore->seed);
+        return true;
+    case EXPLORE_EXHAUSTIVE:
+        return strategy_exhaustive_init(
+            &campaign->strategy.exhaustive, explore->depth);
+    case EXPLORE_REPLAY:
+        strategy_replay_init(&campaign->strategy.replay,
+            explore->program->schedule, explore->program->schedule_count);
+        return true;
+    }
+    return false;
+}
+
+/* All that the strategy wants to try on the program at hand. */
+static void
+explore_program(struct campaign *campaign)
+{
+    struct explore *explore = campaign->explore;
+    bool exhausts = explore->strategy == EXPLORE_EXHAUSTIVE;
+    if (exhausts) {
+        strategy_exhaustive_restart(&campaign->strategy.exhaustive);
+    } else if (explore->strategy == EXPLORE_PCT) {
+        strategy_pct_restart(&campaign->strategy.pct);
+    }
+    for (uint64_t i = 0; !is_over(campaign); i++) {
+        if (exhausts
+                ? campaign->strategy.base.done
+                : explore->program == NULL && i == explore->schedule_count) {
+            break;
+        }
+        run_once(campaign);
+    }
+    campaign->complete_count += exhausts && campaign->strategy.base.done;
+}
+
+static void
+describe_bound(struct campaign *campaign)
+{
+    struct explore *explore = campaign->explore;
+    campaign->strategy.base.print_bound(
+        &campaign->strategy.base, explore->bound, sizeof(explore->bound));
+    if (explore->strategy == EXPLORE_EXHAUSTIVE) {
+        snprintf(explore->bound, sizeof(explore->bound),
+            "%llu of %llu programs: all executions with at most %u preemptions "
+            "and stale loads together; %llu runs",
+            (unsigned long long)campaign->complete_count,
+            (unsigned long long)explore->program_count, explore->depth,
+            (unsigned long long)explore->run_count);
+    }
+}
+
+static const char *
+open_campaign(struct campaign *campaign)
+{
+    const struct explore *explore = campaign->explore;
+    if (!observed_open(&campaign->observed, explore->ops, explore->policy) ||
+        !minimal_open(&campaign->minimal, &campaign->observed) ||
+        !init_strategy(campaign)) {
+        return "out of memory";
+    }
+    campaign->observed.points = explore->points;
+    campaign->program = program_new();
+    return campaign->program != NULL ? NULL : "out of memory";
+}
+
+static void
+close_campaign(struct campaign *campaign)
+{
+    if (campaign->explore->strategy == EXPLORE_EXHAUSTIVE) {
+        strategy_exhaustive_fini(&campaign->strategy.exhaustive);
+    }
+    program_delete(campaign->program);
+    minimal_close(&campaign->minimal);
+    observed_close(&campaign->observed);
+}
+
+const char *
+explore_run(struct explore *explore)
+{
+    static struct campaign campaign;
+    campaign = (struct campaign){.explore = explore};
+    if (explore->schedule_count == 0) {
+        explore->schedule_count = SCHEDULES_DEFAULT;
+    }
+    const char *error = open_campaign(&campaign);
+    while (error == NULL && !is_over(&campaign)) {
+        error = next_program(&campaign);
+        if (error == NULL) {
+            explore_program(&campaign);
+        }
+        campaign.over = campaign.over || explore->program != NULL;
+        campaign.index++;
+    }
+    if (error == NULL) {
+        describe_bound(&campaign);
+        close_campaign(&campaign);
+    }
+    return error;
+}

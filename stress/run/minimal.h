@@ -1,0 +1,52 @@
+/*
+ * minimal.h - a verdict with as few operations, threads and preemptions as can
+ * be found
+ *
+ *     a run with a verdict --> minimal --> program with its schedule
+ *                                 |
+ *                    program/minimise, new schedules
+ *
+ * Concurrency: one at a time. Failure: minimal_open returns false when memory
+ * is short; what runs out of time stays as small as it is.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "run/observed.h"
+
+struct minimal {
+    struct observed *observed;
+    struct observe_verdict verdict; /* of the last run that was kept */
+    struct program *program;        /* after minimal_find */
+    unsigned preemption_count, stale_count;
+    uint64_t run_count;
+
+    uint64_t deadline_ns; /* of the monotonic clock; 0: none */
+    _Atomic bool *stop;   /* or NULL */
+    bool keeps_whole;     /* only the schedule is cut to what was used */
+
+    uint8_t *bytes; /* choices of the last run that was kept */
+    size_t byte_count;
+    uint64_t seed;
+};
+
+bool minimal_open(struct minimal *minimal, struct observed *observed);
+void minimal_close(struct minimal *minimal);
+
+/* Keeps the verdict and the choices of the run that has just ended. */
+void minimal_keep(
+    struct minimal *minimal, const struct observe_verdict *verdict);
+
+/* Runs the program with the choices that are kept. */
+const struct observe_verdict *minimal_replay(
+    struct minimal *minimal, const struct program *program);
+
+/* The kept run was of this program. */
+void minimal_find(
+    struct minimal *minimal, const struct program *program, uint64_t seed);
+
+/* Runs what was found once more, for `explain`; false: it went another way. */
+bool minimal_explain(struct minimal *minimal);
