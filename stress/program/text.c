@@ -15,9 +15,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIRST_WORDS "malstrom heap program"
-#define LINE_SIZE   76 /* where the writer wraps a schedule */
-#define HEX_FROM    4294967296u
+#define FIRST_WORDS  "malstrom heap program"
+#define LINE_SIZE    76 /* where the writer wraps a schedule */
+#define RUN_MIN      4  /* equal choices that are written as one word */
+#define SCHEDULE_MAX (1u << 26)
+#define HEX_FROM     4294967296u
 
 struct word {
     const char *chars;
@@ -250,20 +252,44 @@ read_thread(struct reader *reader)
     return true;
 }
 
+/* "3" is one choice, "0*312" so many equal ones. */
+static bool
+parse_choices(struct word word, uint64_t *choice, uint64_t *count)
+{
+    const char *star = memchr(word.chars, '*', word.length);
+    struct word first = word;
+
+    *count = 1;
+    if (star != NULL) {
+        first.length = (size_t)(star - word.chars);
+        struct word rest = {star + 1, word.length - first.length - 1};
+        if (rest.length == 0 || !parse_number(rest, count)) {
+            return false;
+        }
+    }
+    return first.length > 0 && parse_number(first, choice) &&
+           *choice <= UINT8_MAX && *count >= 1 && *count <= SCHEDULE_MAX;
+}
+
 static bool
 read_schedule(struct reader *reader)
 {
     struct word word;
 
     while (next_word(reader, &word)) {
-        uint64_t choice;
+        uint64_t choice, count;
 
-        if (!parse_number(word, &choice) || choice > UINT8_MAX) {
+        if (!parse_choices(word, &choice, &count)) {
             return fail(reader, "schedule '%s' is not a number in 0..255",
                 show(word).text);
         }
-        if (!program_add_schedule(reader->program, (uint8_t)choice)) {
-            return fail(reader, "out of memory");
+        if (count > SCHEDULE_MAX - reader->program->schedule_count) {
+            return fail(reader, "schedule is longer than %u", SCHEDULE_MAX);
+        }
+        for (; count > 0; count--) {
+            if (!program_add_schedule(reader->program, (uint8_t)choice)) {
+                return fail(reader, "out of memory");
+            }
         }
     }
     return true;
@@ -595,23 +621,40 @@ write_thread(const struct program *program, unsigned index, struct buffer *out)
     return true;
 }
 
+/* How many choices from there on are the same. */
+static size_t
+equal_choices(const struct program *program, size_t from)
+{
+    size_t at = from + 1;
+
+    while (at < program->schedule_count &&
+           program->schedule[at] == program->schedule[from]) {
+        at++;
+    }
+    return at - from;
+}
+
 static bool
 write_schedule(const struct program *program, struct buffer *out)
 {
     size_t line_start = out->size;
 
-    for (size_t i = 0; i < program->schedule_count; i++) {
-        bool is_last = i + 1 == program->schedule_count;
+    for (size_t i = 0; i < program->schedule_count;) {
+        size_t count = equal_choices(program, i);
         const char *before = out->size == line_start ? "schedule" : "";
+        unsigned choice = program->schedule[i];
+        bool good = count >= RUN_MIN
+                        ? add_format(out, "%s %u*%zu", before, choice, count)
+                        : add_format(out, "%s %u", before, choice);
 
-        if (!add_format(out, "%s %u", before, program->schedule[i])) {
-            return false;
-        }
-        if (is_last || out->size - line_start >= LINE_SIZE) {
-            if (!buffer_add_text(out, "\n")) {
-                return false;
-            }
+        i += count >= RUN_MIN ? count : 1;
+        bool is_last = i == program->schedule_count;
+        if (good && (is_last || out->size - line_start >= LINE_SIZE)) {
+            good = buffer_add_text(out, "\n");
             line_start = out->size;
+        }
+        if (!good) {
+            return false;
         }
     }
     return true;

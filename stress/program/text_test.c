@@ -107,7 +107,10 @@ add_random(struct program *program, struct random *random)
 
     assert_true(program_add(program,
         (unsigned)random_log_between(random, 0, PROGRAM_THREADS_MAX - 1), &op));
-    assert_true(program_add_schedule(program, (uint8_t)random_next(random)));
+    uint8_t choice = (uint8_t)random_below(random, 4);
+    for (uint64_t i = random_between(random, 1, 6); i > 0; i--) {
+        assert_true(program_add_schedule(program, choice));
+    }
     if (random_one_in(random, 10)) {
         assert_true(program_add_fault(program, &fault));
     }
@@ -155,7 +158,7 @@ text_reads_what_people_write(void **state)
                   "schedule 1\n"
                   "thread 1\n"
                   "free 16\n"
-                  "schedule 0 0x0\n"
+                  "schedule 0*2\n"
                   "end\n"
                   "# over\n");
 
@@ -220,6 +223,10 @@ static const struct wrong wrongs[] = {
         "unknown word 'a_word_that_goes_on_and_on_witho...'"},
     {FIRST "\001a\200\n", 2, "unknown word '?a?'"},
     {FIRST "schedule 256\n", 2, "schedule '256' is not a number in 0..255"},
+    {FIRST "schedule 1*\n", 2, "schedule '1*' is not a number in 0..255"},
+    {FIRST "schedule *2\n", 2, "schedule '*2' is not a number in 0..255"},
+    {FIRST "schedule 1*0\n", 2, "schedule '1*0' is not a number in 0..255"},
+    {FIRST "schedule 0*67108864 1\n", 2, "schedule is longer than 67108864"},
     {FIRST "fault cpu 1\n", 2, "unknown fault 'cpu' (known: os)"},
     {FIRST "fault\n", 2, "unknown fault '' (known: os)"},
     {FIRST "fault os 0\n", 2, "fault 0: calls count from 1"},
