@@ -25,6 +25,20 @@ is_power_of_two(size_t value)
     return value != 0 && (value & (value - 1)) == 0;
 }
 
+bool
+family_round_align(size_t align, size_t *power)
+{
+    if (align > SIZE_MAX / 2 + 1) {
+        errno = EINVAL;
+        return false;
+    }
+    *power = 1;
+    while (*power < align) {
+        *power *= 2;
+    }
+    return true;
+}
+
 void *
 family_aligned_alloc(
     const struct alloc_ops *ops, struct heap *heap, size_t align, size_t size)

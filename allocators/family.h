@@ -22,6 +22,10 @@
 /* count * size into *product; false on overflow. */
 bool family_product(size_t count, size_t size, size_t *product);
 
+/* memalign's alignment: the next power of two, as glibc rounds an odd one.
+ * False, with EINVAL, when there is none. */
+bool family_round_align(size_t align, size_t *power);
+
 /* NULL and EINVAL unless align is a power of two (glibc 2.38's rule; C17 lets
  * size be any, so no multiple of align is asked for). */
 void *family_aligned_alloc(

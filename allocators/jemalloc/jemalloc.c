@@ -87,16 +87,9 @@ heap_realloc(struct jem_heap *heap, void *block, size_t size)
 static void *
 heap_memalign(struct jem_heap *heap, size_t align, size_t size)
 {
-    if (align > ((size_t)1 << 63)) {
-        errno = EINVAL;
-        return NULL;
-    }
-    /* glibc rounds an odd alignment up; programs came to rely on it. */
-    size_t power = 1;
-    while (power < align) {
-        power *= 2;
-    }
-    return take(heap, size, power, false);
+    size_t power;
+    return family_round_align(align, &power) ? take(heap, size, power, false)
+                                             : NULL;
 }
 
 static void *

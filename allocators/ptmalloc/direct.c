@@ -1,0 +1,169 @@
+/*
+ * direct.c - large blocks with mappings of their own (contract: direct.h)
+ *
+ * A program that frees such a block will probably ask for its like again, and
+ * then an arena serves it without the kernel: the threshold rises to the size
+ * of each block freed, up to PTM_ARENA_REQUEST_MAX.
+ *
+ *   I1  direct_size and direct_count are the sum and count over `direct`.
+ */
+#include "ptmalloc/direct.h"
+
+#include "base/check.h"
+#include "base/pages.h"
+
+#define HEADER_SIZE (sizeof(struct ptm_direct) + CHUNK_BLOCK_OFFSET)
+
+static struct ptm_direct *
+direct_of(const struct chunk *chunk)
+{
+    struct ptm_direct *direct =
+        (struct ptm_direct *)((uintptr_t)chunk - chunk->prev_foot);
+    if (((uintptr_t)direct & (pages_os_size() - 1)) != 0 ||
+        direct->map_size != chunk->prev_foot + chunk_size(chunk)) {
+        check_misuse(
+            PTM_NAME, "invalid pointer to a mapped chunk", chunk_block(chunk));
+    }
+    return direct;
+}
+
+static void
+enter_locked(struct ptm_heap *heap, struct ptm_direct *direct)
+    REQUIRES(heap->direct_lock)
+{
+    list_push(&heap->direct, &direct->link);
+    heap->direct_size += direct->map_size;
+    heap->direct_count++;
+    if (heap->direct_size > heap->direct_peak) {
+        heap->direct_peak = heap->direct_size;
+    }
+}
+
+static void
+leave_locked(struct ptm_heap *heap, struct ptm_direct *direct)
+    REQUIRES(heap->direct_lock)
+{
+    list_remove(&direct->link);
+    heap->direct_size -= direct->map_size;
+    heap->direct_count--;
+}
+
+static struct chunk *
+place_chunk(struct ptm_direct *direct, size_t offset)
+{
+    struct chunk *chunk = chunk_at(direct, offset);
+    chunk->prev_foot = offset;
+    chunk->head = (direct->map_size - offset) | PTM_MAPPED | PTM_PREV_USED;
+    return chunk;
+}
+
+struct chunk *
+ptm_direct_map(struct ptm_heap *heap, size_t size, size_t align)
+{
+    align = align < CHUNK_ALIGN ? CHUNK_ALIGN : align;
+    size_t map_size = size + HEADER_SIZE + align;
+    map_size = pages_round_up(map_size);
+    if (map_size < size || map_size > PTRDIFF_MAX) {
+        return NULL;
+    }
+    struct ptm_direct *direct = pages_map(map_size, pages_os_size());
+    if (direct == NULL) {
+        return NULL;
+    }
+    direct->map_size = map_size;
+    uintptr_t block =
+        ((uintptr_t)direct + HEADER_SIZE + align - 1) & ~(align - 1);
+    struct chunk *chunk =
+        place_chunk(direct, block - CHUNK_BLOCK_OFFSET - (uintptr_t)direct);
+    mtx_lock(&heap->direct_lock);
+    enter_locked(heap, direct);
+    mtx_unlock(&heap->direct_lock);
+    return chunk;
+}
+
+static void
+follow_use(struct ptm_heap *heap, size_t size)
+{
+    if (heap->options.thresholds_fixed || size > PTM_ARENA_REQUEST_MAX) {
+        return;
+    }
+    /* Two threads at once may lower it again for a moment; it is a heuristic,
+     * and each value is one that some thread wanted. */
+    if (size >
+        atomic_load_explicit(&heap->mmap_threshold, memory_order_relaxed)) {
+        atomic_store_explicit(
+            &heap->mmap_threshold, size, memory_order_relaxed);
+        atomic_store_explicit(
+            &heap->trim_threshold, 2 * size, memory_order_relaxed);
+    }
+}
+
+void
+ptm_direct_unmap(struct ptm_heap *heap, struct chunk *chunk)
+{
+    struct ptm_direct *direct = direct_of(chunk);
+    follow_use(heap, chunk_size(chunk));
+    mtx_lock(&heap->direct_lock);
+    leave_locked(heap, direct);
+    mtx_unlock(&heap->direct_lock);
+    /* Refused: the mapping stays, without use. */
+    (void)pages_unmap(direct, direct->map_size);
+}
+
+static struct ptm_direct *
+remap_locked(struct ptm_heap *heap, struct ptm_direct *direct, size_t map_size)
+    REQUIRES(heap->direct_lock)
+{
+    leave_locked(heap, direct);
+    struct ptm_direct *moved =
+        pages_remap(direct, direct->map_size, map_size, true);
+    if (moved != NULL) {
+        direct = moved;
+        direct->map_size = map_size;
+    }
+    enter_locked(heap, direct);
+    return moved;
+}
+
+struct chunk *
+ptm_direct_resize(struct ptm_heap *heap, struct chunk *chunk, size_t size)
+{
+    struct ptm_direct *direct = direct_of(chunk);
+    size_t offset = chunk->prev_foot;
+    size_t map_size = pages_round_up(offset + CHUNK_BLOCK_OFFSET + size);
+    if (map_size < size || map_size > PTRDIFF_MAX) {
+        return NULL;
+    }
+    if (map_size == direct->map_size) {
+        return chunk;
+    }
+    mtx_lock(&heap->direct_lock);
+    direct = remap_locked(heap, direct, map_size);
+    mtx_unlock(&heap->direct_lock);
+    return direct == NULL ? NULL : place_chunk(direct, offset);
+}
+
+void
+ptm_direct_unmap_all(struct ptm_heap *heap)
+{
+    struct list *link;
+    while ((link = list_pop(&heap->direct)) != NULL) {
+        struct ptm_direct *direct = LIST_OF(link, struct ptm_direct, link);
+        (void)pages_unmap(direct, direct->map_size);
+    }
+}
+
+void
+ptm_direct_check(struct ptm_heap *heap)
+{
+    size_t size = 0, count = 0;
+    const struct list *link;
+    mtx_lock(&heap->direct_lock);
+    list_check(&heap->direct);
+    LIST_EACH (link, &heap->direct) {
+        size += LIST_OF(link, const struct ptm_direct, link)->map_size;
+        count++;
+    }
+    CHECK(size == heap->direct_size && count == heap->direct_count); /* I1 */
+    mtx_unlock(&heap->direct_lock);
+}

@@ -1,0 +1,338 @@
+/*
+ * heap.c - all the state of one heap (contract: heap.h)
+ *
+ *   I1  arenas[0 .. arena_count - 1] are there, each stored once, with release,
+ *       and not freed before the heap.
+ *   I2  An arena's thread_count is the number of caches in use bound to it.
+ */
+#include "ptmalloc/heap.h"
+
+#include "base/check.h"
+#include "base/env.h"
+#include "base/fork.h"
+#include "base/machine.h"
+#include "base/pages.h"
+#include "ptmalloc/direct.h"
+
+#define FIRST_META_SIZE    ((size_t)64 << 10)
+#define ARENAS_A_CPU       8u
+#define MMAP_THRESHOLD_MIN ((uint64_t)128 << 10)
+
+_Thread_local struct ptm_tcache *ptm_self TLS_INITIAL_EXEC = &ptm_tcache_none;
+
+/* The process's heap, and what all are made with. */
+static struct {
+    struct mtx lock;
+    bool ready;                 /* [lock] options are read */
+    struct ptm_options options; /* [lock] fixed when ready */
+    _Atomic(struct ptm_heap *) main;
+} process;
+
+/* ---- options */
+
+static void
+read_options(struct ptm_options *options)
+{
+    *options = (struct ptm_options){
+        .top_pad = (uint64_t)128 << 10,
+        .mmap_threshold = MMAP_THRESHOLD_MIN,
+        .trim_threshold = 2 * MMAP_THRESHOLD_MIN,
+        .mmap_max = 65536,
+        .tcache_count = -1,
+    };
+    uint64_t mmap_threshold = 0, trim_threshold = 0;
+    const struct env_option known[] = {
+        {"arena_max", ENV_NUMBER, &options->arena_max, NULL, 1, PTM_ARENAS_MAX},
+        {"top_pad", ENV_SIZE, &options->top_pad, NULL, 0, PTM_SUBHEAP_SIZE / 4},
+        {"mmap_threshold", ENV_SIZE, &mmap_threshold, NULL, 1024,
+            PTM_ARENA_REQUEST_MAX},
+        {"trim_threshold", ENV_SIZE, &trim_threshold, NULL, 0, UINT64_MAX},
+        {"mmap_max", ENV_NUMBER, &options->mmap_max, NULL, 0, INT32_MAX},
+        {"tcache_count", ENV_NUMBER, &options->tcache_count, NULL, 0, 65535},
+        {"perturb", ENV_NUMBER, &options->perturb, NULL, 0, 255},
+    };
+    (void)env_read(
+        PTM_NAME, "PTM_OPTIONS", known, sizeof known / sizeof known[0]);
+    if (mmap_threshold != 0) {
+        options->mmap_threshold = mmap_threshold;
+        options->thresholds_fixed = true;
+    }
+    if (trim_threshold != 0) {
+        options->trim_threshold = trim_threshold;
+        options->thresholds_fixed = true;
+    }
+    if (options->perturb != 0) {
+        options->tcache_count = 0; /* Every block then passes block.c. */
+    }
+}
+
+/* ---- arenas */
+
+static struct ptm_arena *
+make_arena_locked(struct ptm_heap *heap) REQUIRES(heap->arenas_lock)
+{
+    unsigned index =
+        atomic_load_explicit(&heap->arena_count, memory_order_relaxed);
+    if (index >= heap->arena_limit) {
+        return NULL;
+    }
+    struct ptm_arena *arena = ptm_arena_new(heap, index);
+    if (arena != NULL) {
+        /* Pairs with the acquire in ptm_heap_peek_arena. */
+        atomic_store_explicit(
+            &heap->arenas[index], arena, memory_order_release);
+        atomic_store_explicit(
+            &heap->arena_count, index + 1, memory_order_relaxed);
+    }
+    return arena;
+}
+
+static struct ptm_arena *
+make_arena(struct ptm_heap *heap)
+{
+    mtx_lock(&heap->arenas_lock);
+    struct ptm_arena *arena = make_arena_locked(heap);
+    mtx_unlock(&heap->arenas_lock);
+    return arena;
+}
+
+/* For a thread that comes: an arena without one, else a new one, else the one
+ * with fewest. Arenas of dead threads are so used again. */
+static struct ptm_arena *
+choose_arena(struct ptm_heap *heap)
+{
+    struct ptm_arena *arena, *best = NULL;
+    unsigned best_count = UINT32_MAX;
+    unsigned i;
+    PTM_ARENA_EACH (arena, i, heap) {
+        unsigned count =
+            atomic_load_explicit(&arena->thread_count, memory_order_relaxed);
+        if (count < best_count) {
+            best_count = count;
+            best = arena;
+        }
+    }
+    if (best_count > 0) {
+        arena = make_arena(heap);
+        best = arena != NULL ? arena : best;
+    }
+    return best;
+}
+
+static void
+bind_arena(struct ptm_tcache *tcache, struct ptm_arena *arena)
+{
+    atomic_fetch_sub_explicit(
+        &tcache->arena->thread_count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&arena->thread_count, 1, memory_order_relaxed);
+    tcache->arena = arena;
+}
+
+/* Any arena whose lock is free, locked. */
+static struct ptm_arena *
+trylock_any(struct ptm_heap *heap, const struct ptm_arena *but) NO_LOCK_ANALYSIS
+{
+    struct ptm_arena *arena;
+    unsigned i;
+    PTM_ARENA_EACH (arena, i, heap) {
+        if (arena != but && mtx_trylock(&arena->lock)) {
+            return arena;
+        }
+    }
+    return NULL;
+}
+
+struct ptm_arena *
+ptm_heap_lock_arena(
+    struct ptm_heap *heap, struct ptm_tcache *tcache) NO_LOCK_ANALYSIS
+{
+    struct ptm_arena *last =
+        tcache != NULL ? tcache->arena : ptm_heap_peek_arena(heap, 0);
+    if (mtx_trylock(&last->lock)) {
+        return last;
+    }
+    struct ptm_arena *arena = trylock_any(heap, last);
+    if (arena == NULL) {
+        arena = make_arena(heap);
+        if (arena == NULL) {
+            arena = last;
+        }
+        mtx_lock(&arena->lock);
+    }
+    if (tcache != NULL && arena != last) {
+        bind_arena(tcache, arena);
+    }
+    return arena;
+}
+
+struct ptm_arena *
+ptm_heap_lock_other_arena(
+    struct ptm_heap *heap, const struct ptm_arena *arena) NO_LOCK_ANALYSIS
+{
+    return trylock_any(heap, arena);
+}
+
+/* ---- threads' caches */
+
+static struct local **
+main_place(void)
+{
+    return (struct local **)(void *)&ptm_self;
+}
+
+static struct local *
+make_tcache(struct local_set *set, struct local *spare)
+{
+    struct ptm_heap *heap =
+        (struct ptm_heap *)(void *)((char *)set -
+                                    offsetof(struct ptm_heap, tcaches));
+    struct ptm_arena *arena = choose_arena(heap);
+    struct ptm_tcache *tcache = ptm_tcache_of(spare);
+    if (tcache == NULL) {
+        tcache = meta_take(&heap->meta, sizeof *tcache);
+    }
+    if (tcache == NULL) {
+        return NULL;
+    }
+    ptm_tcache_init(tcache, heap, arena);
+    atomic_fetch_add_explicit(&arena->thread_count, 1, memory_order_relaxed);
+    return &tcache->local;
+}
+
+static void
+drain_tcache(struct local *local)
+{
+    ptm_tcache_drain(ptm_tcache_of(local));
+}
+
+static void
+leave_tcache(struct local *local)
+{
+    atomic_fetch_sub_explicit(
+        &ptm_tcache_of(local)->arena->thread_count, 1, memory_order_relaxed);
+}
+
+static const struct local_kind tcache_kind = {
+    make_tcache, drain_tcache, leave_tcache};
+
+struct ptm_tcache *
+ptm_heap_tcache(struct ptm_heap *heap)
+{
+    return heap->options.tcache_count != 0
+               ? ptm_tcache_of(local_get(&heap->tcaches))
+               : NULL;
+}
+
+/* ---- life */
+
+static void
+init_heap(struct ptm_heap *heap, size_t own_size, bool is_main)
+{
+    heap->own_size = own_size;
+    heap->options = process.options;
+    heap->key = (uintptr_t)machine.random() | 1;
+    atomic_init(&heap->mmap_threshold, heap->options.mmap_threshold);
+    atomic_init(&heap->trim_threshold, heap->options.trim_threshold);
+    heap->arena_limit = (unsigned)heap->options.arena_max;
+    if (heap->arena_limit == 0) {
+        heap->arena_limit = ARENAS_A_CPU * machine.cpu_count();
+    }
+    if (heap->arena_limit > PTM_ARENAS_MAX) {
+        heap->arena_limit = PTM_ARENAS_MAX;
+    }
+    meta_init(&heap->meta, heap + 1, own_size - sizeof *heap);
+    mtx_init(&heap->arenas_lock, MTX_ARENA_LIST);
+    mtx_init(&heap->direct_lock, MTX_ARENA_LIST);
+    list_init(&heap->direct);
+    local_set_init(&heap->tcaches, &tcache_kind, is_main ? main_place : NULL,
+        is_main ? &ptm_tcache_none.local : NULL);
+}
+
+static struct ptm_heap *
+new_heap(bool is_main)
+{
+    size_t own_size = pages_round_up(sizeof(struct ptm_heap) + FIRST_META_SIZE);
+    struct ptm_heap *heap = pages_map(own_size, pages_os_size());
+    if (heap == NULL) {
+        return NULL;
+    }
+    init_heap(heap, own_size, is_main);
+    if (make_arena(heap) == NULL) {
+        ptm_heap_delete(heap);
+        return NULL;
+    }
+    return heap;
+}
+
+static void
+start_locked(void) REQUIRES(process.lock)
+{
+    if (!process.ready) {
+        fork_init();
+        read_options(&process.options);
+        process.ready = true;
+    }
+}
+
+struct ptm_heap *
+ptm_heap_new(void)
+{
+    mtx_lock(&process.lock);
+    start_locked();
+    mtx_unlock(&process.lock);
+    return new_heap(false);
+}
+
+void
+ptm_heap_delete(struct ptm_heap *heap)
+{
+    struct ptm_arena *arena;
+    unsigned i;
+    local_set_fini(&heap->tcaches);
+    PTM_ARENA_EACH (arena, i, heap) {
+        ptm_arena_delete(arena);
+    }
+    ptm_direct_unmap_all(heap);
+    mtx_fini(&heap->direct_lock);
+    mtx_fini(&heap->arenas_lock);
+    meta_fini(&heap->meta);
+    (void)pages_unmap(heap, heap->own_size);
+}
+
+struct ptm_heap *
+ptm_heap_main(void)
+{
+    /* Pairs with the release below. */
+    struct ptm_heap *heap =
+        atomic_load_explicit(&process.main, memory_order_acquire);
+    if (__builtin_expect(heap != NULL, 1)) {
+        return heap;
+    }
+    mtx_lock(&process.lock);
+    start_locked();
+    heap = atomic_load_explicit(&process.main, memory_order_relaxed);
+    if (heap == NULL) {
+        heap = new_heap(true);
+        atomic_store_explicit(&process.main, heap, memory_order_release);
+    }
+    mtx_unlock(&process.lock);
+    return heap;
+}
+
+void
+ptm_heap_check(struct ptm_heap *heap)
+{
+    struct ptm_arena *arena;
+    struct ptm_tcache *tcache;
+    unsigned i;
+    PTM_ARENA_EACH (arena, i, heap) {
+        CHECK(arena->heap == heap && arena->index == i);
+        ptm_arena_check(arena);
+    }
+    mtx_lock(&heap->tcaches.lock);
+    PTM_TCACHE_EACH (tcache, heap) {
+        ptm_tcache_check(tcache);
+    }
+    mtx_unlock(&heap->tcaches.lock);
+    ptm_direct_check(heap);
+}

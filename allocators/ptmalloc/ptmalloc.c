@@ -1,0 +1,412 @@
+/*
+ * ptmalloc.c - the ptmalloc design: its contents page and its door
+ * (contract: ptmalloc.h)
+ *
+ *   front    tcache.c    a list of free chunks a size and thread
+ *   middle   arena.c     unsorted bin, small bins, large bins, top, one lock;
+ *                        batches that threads return without it
+ *   back     subheap.c   aligned regions that grow and shrink
+ *            direct.c    large blocks with mappings of their own
+ *   owner    parts/chunk boundary tags; an address masked is its subheap
+ *   whole    heap.c      arenas, threads, tuning
+ *            block.c     a block taken, resized, given back
+ *
+ * docs/designs/ptmalloc.md follows one block from malloc to mmap and back.
+ *
+ * The fast paths here are the cache's pop and push. A thread without a cache
+ * has ptm_tcache_none, whose bins are both empty and full, so they need no test
+ * for it.
+ */
+#include "ptmalloc/ptmalloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "family.h"
+#include "ptmalloc/block.h"
+#include "ptmalloc/inspect.h"
+
+#define ALIGN_DEFAULT ((size_t)1) /* what a chunk gives by itself */
+
+/* ---- on any heap; NULL is the process's */
+
+static struct ptm_heap *
+heap_of(struct heap *heap)
+{
+    return heap == NULL ? ptm_heap_main() : (struct ptm_heap *)(void *)heap;
+}
+
+static void *
+take(struct ptm_heap *heap, size_t size, size_t align, bool zero)
+{
+    void *block = NULL;
+    if (heap != NULL) {
+        block = ptm_block_take(heap, ptm_heap_tcache(heap), size, align, zero);
+    }
+    if (block == NULL) {
+        errno = ENOMEM;
+    }
+    return block;
+}
+
+static void
+give(struct ptm_heap *heap, void *block)
+{
+    if (block != NULL) {
+        ptm_block_give(heap, ptm_heap_tcache(heap), block);
+    }
+}
+
+static void *
+heap_realloc(struct ptm_heap *heap, void *block, size_t size)
+{
+    if (block == NULL) {
+        return take(heap, size, ALIGN_DEFAULT, false);
+    }
+    if (size == 0) {
+        give(heap, block);
+        return NULL;
+    }
+    void *resized = ptm_block_resize(heap, ptm_heap_tcache(heap), block, size);
+    if (resized == NULL) {
+        errno = ENOMEM;
+    }
+    return resized;
+}
+
+static void *
+heap_memalign(struct ptm_heap *heap, size_t align, size_t size)
+{
+    size_t power;
+    return family_round_align(align, &power) ? take(heap, size, power, false)
+                                             : NULL;
+}
+
+static void *
+heap_calloc(struct ptm_heap *heap, size_t count, size_t size)
+{
+    size_t product;
+    if (!family_product(count, size, &product)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return take(heap, product, ALIGN_DEFAULT, true);
+}
+
+static void
+heap_free_sized(struct ptm_heap *heap, void *block, size_t size)
+{
+    if (block != NULL && size > ptm_block_usable_size(heap, block)) {
+        check_misuse(PTM_NAME, "wrong size in free", block);
+    }
+    give(heap, block);
+}
+
+static void
+heap_free_aligned_sized(
+    struct ptm_heap *heap, void *block, size_t align, size_t size)
+{
+    if (align == 0 || ((uintptr_t)block & (align - 1)) != 0) {
+        check_misuse(PTM_NAME, "wrong alignment in free", block);
+    }
+    heap_free_sized(heap, block, size);
+}
+
+static bool
+heap_trim(struct ptm_heap *heap, size_t pad)
+{
+    struct ptm_tcache *tcache = ptm_heap_tcache(heap);
+    struct ptm_arena *arena;
+    bool any = false;
+    unsigned i;
+    if (tcache != NULL) {
+        ptm_tcache_drain(tcache);
+    }
+    PTM_ARENA_EACH (arena, i, heap) {
+        mtx_lock(&arena->lock);
+        any |= ptm_arena_trim_locked(arena, pad);
+        mtx_unlock(&arena->lock);
+    }
+    return any;
+}
+
+/* ---- the public family, on the process's heap */
+
+/* Not inlined, so that the fast path saves no registers. */
+static __attribute__((noinline)) void *
+malloc_slowly(size_t size)
+{
+    return take(ptm_heap_main(), size, ALIGN_DEFAULT, false);
+}
+
+void *
+ptm_malloc(size_t size)
+{
+    if (__builtin_expect(size <= PTM_SMALL_MAX - CHUNK_HEAD_SIZE, 1)) {
+        size_t chunk_bytes = chunk_size_for(size, CHUNK_HEAD_SIZE);
+        struct ptm_tbin *tbin = &ptm_self->bins[chunk_bytes / CHUNK_ALIGN];
+        if (__builtin_expect(tbin->head != 0, 1)) {
+            return ptm_tcache_pop(tbin);
+        }
+    }
+    return malloc_slowly(size);
+}
+
+static __attribute__((noinline)) void
+free_slowly(void *block)
+{
+    give(ptm_heap_main(), block);
+}
+
+void
+ptm_free(void *block)
+{
+    struct ptm_tcache *tcache = ptm_self;
+    if (__builtin_expect(
+            block != NULL && ((uintptr_t)block & (CHUNK_ALIGN - 1)) == 0, 1)) {
+        size_t size = ptm_chunk_head(chunk_of_block(block)) & ~PTM_PREV_USED;
+        /* Any other flag in the head makes the index too large or odd. */
+        if (__builtin_expect(
+                size <= PTM_SMALL_MAX && (size & CHUNK_FLAGS) == 0, 1)) {
+            struct ptm_tbin *tbin = &tcache->bins[size / CHUNK_ALIGN];
+            const struct ptm_cached *cached = block;
+            if (__builtin_expect(
+                    tbin->count < tbin->limit && cached->key != tcache->key,
+                    1)) {
+                ptm_tcache_push(tcache, tbin, block);
+                return;
+            }
+        }
+    }
+    free_slowly(block);
+}
+
+void *
+ptm_calloc(size_t count, size_t size)
+{
+    return heap_calloc(ptm_heap_main(), count, size);
+}
+
+void *
+ptm_realloc(void *block, size_t size)
+{
+    return heap_realloc(ptm_heap_main(), block, size);
+}
+
+void *
+ptm_memalign(size_t align, size_t size)
+{
+    return heap_memalign(ptm_heap_main(), align, size);
+}
+
+void
+ptm_free_sized(void *block, size_t size)
+{
+    heap_free_sized(ptm_heap_main(), block, size);
+}
+
+void
+ptm_free_aligned_sized(void *block, size_t align, size_t size)
+{
+    heap_free_aligned_sized(ptm_heap_main(), block, align, size);
+}
+
+size_t
+ptm_malloc_usable_size(void *block)
+{
+    return block == NULL ? 0 : ptm_block_usable_size(ptm_heap_main(), block);
+}
+
+int
+ptm_malloc_trim(size_t pad)
+{
+    struct ptm_heap *heap = ptm_heap_main();
+    return heap != NULL && heap_trim(heap, pad);
+}
+
+/* ---- tuning */
+
+static int
+set_threshold(struct ptm_heap *heap, _Atomic size_t *threshold, size_t value)
+{
+    heap->options.thresholds_fixed = true;
+    atomic_store_explicit(threshold, value, memory_order_relaxed);
+    return 1;
+}
+
+int
+ptm_mallopt(int parameter, int value)
+{
+    struct ptm_heap *heap = ptm_heap_main();
+    size_t size = value < 0 ? SIZE_MAX : (size_t)value;
+    if (heap == NULL) {
+        return 0;
+    }
+    switch (parameter) {
+    case M_MMAP_THRESHOLD:
+        return size <= PTM_ARENA_REQUEST_MAX &&
+               set_threshold(heap, &heap->mmap_threshold, size);
+    case M_TRIM_THRESHOLD:
+        return set_threshold(heap, &heap->trim_threshold, size);
+    case M_TOP_PAD:
+        if (size > PTM_SUBHEAP_SIZE / 4) {
+            return 0;
+        }
+        heap->options.top_pad = size;
+        return 1;
+    case M_MMAP_MAX:
+        heap->options.mmap_max = value;
+        return value >= 0;
+    case M_ARENA_MAX:
+        if (value < 1 || (unsigned)value > PTM_ARENAS_MAX) {
+            return 0;
+        }
+        mtx_lock(&heap->arenas_lock);
+        heap->arena_limit = (unsigned)value;
+        mtx_unlock(&heap->arenas_lock);
+        return 1;
+    case M_PERTURB:
+        /* Threads that have a cache keep it; their cached blocks stay as they
+         * are. The caller's own is given up. */
+        heap->options.perturb = value & 0xff;
+        if (heap->options.perturb != 0) {
+            heap->options.tcache_count = 0;
+            local_drop(&heap->tcaches);
+        }
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* ---- the door */
+
+static struct heap *
+ops_open(void)
+{
+    return (struct heap *)(void *)ptm_heap_new();
+}
+
+static void
+ops_close(struct heap *heap)
+{
+    ptm_heap_delete(heap_of(heap));
+}
+
+static void *
+ops_malloc(struct heap *heap, size_t size)
+{
+    return heap == NULL ? ptm_malloc(size)
+                        : take(heap_of(heap), size, ALIGN_DEFAULT, false);
+}
+
+static void *
+ops_calloc(struct heap *heap, size_t count, size_t size)
+{
+    return heap_calloc(heap_of(heap), count, size);
+}
+
+static void *
+ops_realloc(struct heap *heap, void *block, size_t size)
+{
+    return heap_realloc(heap_of(heap), block, size);
+}
+
+static void *
+ops_memalign(struct heap *heap, size_t align, size_t size)
+{
+    return heap_memalign(heap_of(heap), align, size);
+}
+
+static void
+ops_free(struct heap *heap, void *block)
+{
+    if (heap == NULL) {
+        ptm_free(block);
+    } else {
+        give(heap_of(heap), block);
+    }
+}
+
+static void
+ops_free_sized(struct heap *heap, void *block, size_t size)
+{
+    heap_free_sized(heap_of(heap), block, size);
+}
+
+static void
+ops_free_aligned_sized(
+    struct heap *heap, void *block, size_t align, size_t size)
+{
+    heap_free_aligned_sized(heap_of(heap), block, align, size);
+}
+
+static size_t
+ops_usable_size(struct heap *heap, const void *block)
+{
+    return block == NULL ? 0 : ptm_block_usable_size(heap_of(heap), block);
+}
+
+static bool
+ops_trim(struct heap *heap, size_t pad)
+{
+    return heap_trim(heap_of(heap), pad);
+}
+
+static void
+ops_thread_exit(struct heap *heap)
+{
+    local_drop(&heap_of(heap)->tcaches);
+}
+
+static void
+ops_stats(struct heap *heap, struct alloc_stats *stats)
+{
+    ptm_inspect_stats(heap_of(heap), stats);
+}
+
+static void
+ops_check(struct heap *heap)
+{
+    ptm_heap_check(heap_of(heap));
+}
+
+static void
+ops_walk(struct heap *heap, alloc_walk_fn *visit, void *arg)
+{
+    ptm_inspect_walk(heap_of(heap), visit, arg);
+}
+
+static void
+ops_dump(struct heap *heap, int fd)
+{
+    ptm_inspect_dump(heap_of(heap), fd);
+}
+
+FAMILY_OPS(ptm_ops, ptm_)
+
+const struct alloc_ops ptm_ops = {
+    .name = PTM_NAME,
+    .open = ops_open,
+    .close = ops_close,
+    .malloc = ops_malloc,
+    .calloc = ops_calloc,
+    .realloc = ops_realloc,
+    .reallocarray = ops_reallocarray,
+    .memalign = ops_memalign,
+    .aligned_alloc = ops_aligned_alloc,
+    .posix_memalign = ops_posix_memalign,
+    .valloc = ops_valloc,
+    .pvalloc = ops_pvalloc,
+    .free = ops_free,
+    .free_sized = ops_free_sized,
+    .free_aligned_sized = ops_free_aligned_sized,
+    .usable_size = ops_usable_size,
+    .trim = ops_trim,
+    .thread_exit = ops_thread_exit,
+    .stats = ops_stats,
+    .check = ops_check,
+    .walk = ops_walk,
+    .dump = ops_dump,
+};

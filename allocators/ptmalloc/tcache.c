@@ -1,0 +1,273 @@
+/*
+ * tcache.c - one thread's cache (contract: tcache.h)
+ *
+ * A refill takes a returned batch if there is one: it was a cache's content
+ * before and becomes this one's by one exchange. Otherwise it cuts a few chunks
+ * at once, more each time the bin runs empty, so that the arena's lock is taken
+ * less and less often by a thread that keeps allocating. A spill keeps the newer
+ * half, which is warm, and returns the older, each chunk to its own arena.
+ *
+ *   I1  bin.count is the length of the list, and at most limit.
+ *   I2  Every chunk in a bin is used, to its arena, and of the bin's size.
+ *   I3  The second word of every cached block is the heap's key.
+ */
+#include "ptmalloc/tcache.h"
+
+#include "base/check.h"
+#include "ptmalloc/heap.h"
+
+#define SMALL_BYTES_MAX ((size_t)16 << 10) /* cached in a small bin */
+#define SMALL_LIMIT_MIN 8u
+#define SMALL_LIMIT_MAX 128u
+#define LARGE_BYTES_MAX ((size_t)256 << 10)
+#define LARGE_LIMIT_MAX 8u
+#define FILL_BYTES_MAX  ((size_t)8 << 10)   /* cut for one refill */
+#define RETURNED_MAX    ((size_t)256 << 10) /* then an arena is consolidated */
+
+struct ptm_tcache ptm_tcache_none;
+
+static uint32_t
+limit_of(unsigned bin, int64_t wanted)
+{
+    size_t size = ptm_cache_bin_size(bin);
+    if (size < CHUNK_MIN_SIZE) {
+        return 0;
+    }
+    if (wanted >= 0) {
+        return (uint32_t)wanted;
+    }
+    if (bin < PTM_SMALL_COUNT) {
+        size_t count = SMALL_BYTES_MAX / size;
+        return count < SMALL_LIMIT_MIN   ? SMALL_LIMIT_MIN
+               : count > SMALL_LIMIT_MAX ? SMALL_LIMIT_MAX
+                                         : (uint32_t)count;
+    }
+    size_t count = LARGE_BYTES_MAX / size;
+    return count > LARGE_LIMIT_MAX ? LARGE_LIMIT_MAX : (uint32_t)count;
+}
+
+void
+ptm_tcache_init(
+    struct ptm_tcache *tcache, struct ptm_heap *heap, struct ptm_arena *arena)
+{
+    for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
+        tcache->bins[bin] =
+            (struct ptm_tbin){0, 0, limit_of(bin, heap->options.tcache_count)};
+        tcache->fill_shift[bin] = 0;
+    }
+    tcache->key = heap->key;
+    tcache->heap = heap;
+    tcache->arena = arena;
+}
+
+_Noreturn void
+ptm_tcache_broken(const void *block)
+{
+    check_misuse(PTM_NAME, "corrupted link in the thread cache", block);
+}
+
+static struct ptm_cached *
+next_of(const struct ptm_cached *cached)
+{
+    uintptr_t next = ptm_mangle(&cached->next, cached->next);
+    if (__builtin_expect((next & (CHUNK_ALIGN - 1)) != 0, 0)) {
+        ptm_tcache_broken(cached);
+    }
+    return (struct ptm_cached *)next;
+}
+
+static void
+set_next(struct ptm_cached *cached, struct ptm_cached *next)
+{
+    cached->next = ptm_mangle(&cached->next, (uintptr_t)next);
+}
+
+void
+ptm_tcache_check_double_free(
+    const struct ptm_tcache *tcache, unsigned bin, const void *block)
+{
+    const struct ptm_cached *cached =
+        (const struct ptm_cached *)tcache->bins[bin].head;
+    for (; cached != NULL; cached = next_of(cached)) {
+        if (cached == block) {
+            check_misuse(PTM_NAME, "double free detected in tcache", block);
+        }
+    }
+}
+
+/* ---- giving back */
+
+static struct ptm_arena *
+arena_of(const struct ptm_cached *cached)
+{
+    return ptm_subheap_of(cached)->arena;
+}
+
+/* Returns the chunks of the list that are of the first one's arena, in one
+ * batch; what is left is a shorter list. */
+static struct ptm_cached *
+return_first_arena(unsigned bin, struct ptm_cached *list)
+{
+    struct ptm_arena *arena = arena_of(list);
+    struct ptm_cached *batch = list;
+    struct ptm_cached *batch_last = list;
+    struct ptm_cached *left = NULL;
+    unsigned count = 1;
+    for (struct ptm_cached *cached = next_of(list); cached != NULL;) {
+        struct ptm_cached *next = next_of(cached);
+        if (arena_of(cached) == arena) {
+            set_next(batch_last, cached);
+            batch_last = cached;
+            count++;
+        } else {
+            set_next(cached, left);
+            left = cached;
+        }
+        cached = next;
+    }
+    set_next(batch_last, NULL);
+    ptm_arena_return(arena, bin, batch, count);
+    if (atomic_load_explicit(&arena->returned_size, memory_order_relaxed) >
+            RETURNED_MAX &&
+        mtx_trylock(&arena->lock)) {
+        ptm_arena_consolidate_locked(arena);
+        mtx_unlock(&arena->lock);
+    }
+    return left;
+}
+
+static void
+return_list(unsigned bin, struct ptm_cached *list)
+{
+    while (list != NULL) {
+        list = return_first_arena(bin, list);
+    }
+}
+
+void
+ptm_tcache_spill(struct ptm_tcache *tcache, unsigned bin)
+{
+    struct ptm_tbin *tbin = &tcache->bins[bin];
+    uint32_t kept = tbin->count / 2;
+    struct ptm_cached *list = (struct ptm_cached *)tbin->head;
+    if (kept == 0) {
+        tbin->head = 0;
+        tbin->count = 0;
+        return_list(bin, list);
+        return;
+    }
+    for (uint32_t i = 1; i < kept; i++) {
+        list = next_of(list);
+    }
+    struct ptm_cached *older = next_of(list);
+    set_next(list, NULL);
+    tbin->count = kept;
+    return_list(bin, older);
+}
+
+void
+ptm_tcache_drain(struct ptm_tcache *tcache)
+{
+    for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
+        struct ptm_tbin *tbin = &tcache->bins[bin];
+        struct ptm_cached *list = (struct ptm_cached *)tbin->head;
+        tbin->head = 0;
+        tbin->count = 0;
+        return_list(bin, list);
+    }
+}
+
+/* ---- refilling */
+
+/* The bin's first chunk if it is large enough: in a large bin it may not be. */
+static struct chunk *
+pop_fitting(struct ptm_tbin *tbin, size_t size)
+{
+    if (tbin->head == 0 || (ptm_chunk_head(chunk_of_block((void *)tbin->head)) &
+                               ~CHUNK_FLAGS) < size) {
+        return NULL;
+    }
+    return chunk_of_block(ptm_tcache_pop(tbin));
+}
+
+/* How many chunks to cut beside the one that is wanted. */
+static unsigned
+extra_count(struct ptm_tcache *tcache, unsigned bin, size_t size)
+{
+    unsigned wanted = 1u << tcache->fill_shift[bin];
+    if (bin >= PTM_SMALL_COUNT || wanted > tcache->bins[bin].limit ||
+        wanted * size > FILL_BYTES_MAX) {
+        unsigned fit = (unsigned)(FILL_BYTES_MAX / size);
+        unsigned limit = tcache->bins[bin].limit;
+        wanted = bin >= PTM_SMALL_COUNT ? 1 : fit < limit ? fit : limit;
+    } else {
+        tcache->fill_shift[bin]++;
+    }
+    return wanted == 0 ? 0 : wanted - 1;
+}
+
+static struct chunk *
+refill_locked(struct ptm_tcache *tcache, struct ptm_arena *arena, unsigned bin,
+    size_t size) REQUIRES(arena->lock)
+{
+    struct ptm_tbin *tbin = &tcache->bins[bin];
+    unsigned count = 0;
+    if (tbin->head == 0) {
+        struct ptm_cached *batch = ptm_arena_claim_locked(arena, bin, &count);
+        if (batch != NULL) {
+            tbin->head = (uintptr_t)batch;
+            tbin->count = count;
+            struct chunk *chunk = pop_fitting(tbin, size);
+            if (chunk != NULL) {
+                return chunk;
+            }
+        }
+    }
+    struct chunk *chunk = ptm_arena_alloc_locked(arena, size);
+    if (chunk == NULL || tbin->head != 0) {
+        return chunk;
+    }
+    for (unsigned left = extra_count(tcache, bin, size); left > 0; left--) {
+        struct chunk *extra = ptm_arena_alloc_locked(arena, size);
+        if (extra == NULL) {
+            break;
+        }
+        if (chunk_size(extra) != size) { /* A whole chunk, a little larger. */
+            ptm_arena_free_locked(arena, extra);
+            break;
+        }
+        ptm_tcache_push(tcache, tbin, chunk_block(extra));
+    }
+    return chunk;
+}
+
+struct chunk *
+ptm_tcache_refill(struct ptm_tcache *tcache, size_t size)
+{
+    unsigned bin = ptm_cache_bin(size);
+    struct chunk *chunk = pop_fitting(&tcache->bins[bin], size);
+    if (chunk != NULL) {
+        return chunk;
+    }
+    struct ptm_arena *arena = ptm_heap_lock_arena(tcache->heap, tcache);
+    chunk = refill_locked(tcache, arena, bin, size);
+    mtx_unlock(&arena->lock);
+    return chunk;
+}
+
+void
+ptm_tcache_check(const struct ptm_tcache *tcache)
+{
+    for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
+        const struct ptm_tbin *tbin = &tcache->bins[bin];
+        const struct ptm_cached *cached = (const struct ptm_cached *)tbin->head;
+        uint32_t count = 0;
+        for (; cached != NULL; cached = next_of(cached), count++) {
+            size_t size = chunk_size(chunk_of_block(cached));
+            CHECK(ptm_cache_bin(size) == bin); /* I2 */
+            CHECK(cached->key == tcache->key); /* I3 */
+            CHECK(count <= tbin->count);
+        }
+        CHECK(count == tbin->count); /* I1 */
+    }
+}

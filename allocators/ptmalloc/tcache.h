@@ -1,0 +1,89 @@
+/*
+ * tcache.h - one thread's cache: a list of free chunks a bin
+ *
+ *     malloc, free --> tcache --(batches)--> arenas
+ *
+ * Chunks of one size (small bins), or of one class (large ones), in a singly
+ * linked list with a count. The link lies in the block, mangled with its own
+ * address; the word behind it holds the heap's key, so that a second free of
+ * the same block is seen.
+ *
+ * Concurrency: a tcache belongs to one thread. refill and spill take an arena's
+ * lock, or push onto its returned stacks without it.
+ * Failure: refill returns NULL when out of memory. A chunk freed twice, or with
+ * a broken link, is misuse, and fatal.
+ * Design: glibc wiki, "MallocInternals", "Thread Local Cache (tcache)"; Check
+ * Point Research, "Safe-Linking" (2020).
+ */
+#pragma once
+
+#include "base/local.h"
+#include "ptmalloc/arena.h"
+
+struct ptm_tbin {
+    uintptr_t head; /* the first block, or 0 */
+    uint32_t count;
+    uint32_t limit; /* count never exceeds it; 0: nothing is cached */
+};
+
+struct ptm_tcache {
+    struct local local;
+    uintptr_t key; /* the heap's */
+    struct ptm_tbin bins[PTM_CACHE_BINS];
+    struct ptm_heap *heap;
+    struct ptm_arena *arena;            /* the last one used */
+    uint8_t fill_shift[PTM_CACHE_BINS]; /* the next fill takes 1 << this */
+};
+
+static inline struct ptm_tcache *
+ptm_tcache_of(struct local *local)
+{
+    return (struct ptm_tcache *)(void *)local;
+}
+
+/* Empty and full at once. */
+extern struct ptm_tcache ptm_tcache_none;
+
+/* In zeroed memory, or one used before and drained. */
+void ptm_tcache_init(
+    struct ptm_tcache *tcache, struct ptm_heap *heap, struct ptm_arena *arena);
+
+/* A chunk for a request of that chunk size; the cache had none. */
+struct chunk *ptm_tcache_refill(struct ptm_tcache *tcache, size_t size);
+/* Makes room in the bin by giving half of it back. */
+void ptm_tcache_spill(struct ptm_tcache *tcache, unsigned bin);
+/* Empties all bins. */
+void ptm_tcache_drain(struct ptm_tcache *tcache);
+
+/* A block whose second word is the key: dies if it is in the bin. */
+void ptm_tcache_check_double_free(
+    const struct ptm_tcache *tcache, unsigned bin, const void *block);
+_Noreturn void ptm_tcache_broken(const void *block);
+
+/* Takes the first chunk of a bin that is not empty. */
+static inline void *
+ptm_tcache_pop(struct ptm_tbin *bin)
+{
+    struct ptm_cached *cached = (struct ptm_cached *)bin->head;
+    uintptr_t next = ptm_mangle(&cached->next, cached->next);
+    if (__builtin_expect((next & (CHUNK_ALIGN - 1)) != 0, 0)) {
+        ptm_tcache_broken(cached);
+    }
+    bin->head = next;
+    bin->count--;
+    cached->key = 0;
+    return cached;
+}
+
+/* Puts a block in front of a bin that has room. */
+static inline void
+ptm_tcache_push(struct ptm_tcache *tcache, struct ptm_tbin *bin, void *block)
+{
+    struct ptm_cached *cached = block;
+    cached->key = tcache->key;
+    cached->next = ptm_mangle(&cached->next, bin->head);
+    bin->head = (uintptr_t)cached;
+    bin->count++;
+}
+
+void ptm_tcache_check(const struct ptm_tcache *tcache);
