@@ -23,11 +23,12 @@ alloc_locked(struct ptm_arena *arena, size_t align, size_t size)
                : ptm_arena_alloc_locked(arena, size);
 }
 
-/* The caller's arena, then, when it is out of memory, what it can scrape
+/* Which arena is locked is known only when it runs, so clang's analysis cannot
+ * follow. The caller's arena, then, when it is out of memory, what it can scrape
  * together, then every arena whose lock is free. */
 static struct chunk *
-alloc_in_arena(
-    struct ptm_heap *heap, struct ptm_tcache *tcache, size_t align, size_t size)
+alloc_in_arena(struct ptm_heap *heap, struct ptm_tcache *tcache, size_t align,
+    size_t size) NO_LOCK_ANALYSIS
 {
     struct ptm_arena *arena = ptm_heap_lock_arena(heap, tcache);
     struct chunk *chunk = alloc_locked(arena, align, size);

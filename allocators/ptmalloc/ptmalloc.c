@@ -133,10 +133,19 @@ heap_trim(struct ptm_heap *heap, size_t pad)
 
 /* ---- the public family, on the process's heap */
 
-/* Not inlined, so that the fast path saves no registers. */
+/* Not inlined, so that the fast path saves no registers. Larger chunks that the
+ * cache has come first. */
 static __attribute__((noinline)) void *
 malloc_slowly(size_t size)
 {
+    if (size <= PTM_CACHE_MAX / 2) {
+        size_t chunk_bytes = chunk_size_for(size, CHUNK_HEAD_SIZE);
+        struct ptm_tbin *tbin = &ptm_self->bins[ptm_cache_bin(chunk_bytes)];
+        if (tbin->head != 0 &&
+            ptm_chunk_head(chunk_of_block((void *)tbin->head)) >= chunk_bytes) {
+            return ptm_tcache_pop(tbin);
+        }
+    }
     return take(ptm_heap_main(), size, ALIGN_DEFAULT, false);
 }
 
@@ -153,30 +162,46 @@ ptm_malloc(size_t size)
     return malloc_slowly(size);
 }
 
+/* Pushes a block of that chunk size, unless the cache is full or the block
+ * looks freed already. */
+static inline bool
+push_cached(struct ptm_tcache *tcache, unsigned bin, void *block)
+{
+    struct ptm_tbin *tbin = &tcache->bins[bin];
+    const struct ptm_cached *cached = block;
+    if (__builtin_expect(
+            tbin->count >= tbin->limit || cached->key == tcache->key, 0)) {
+        return false;
+    }
+    ptm_tcache_push(tcache, tbin, block);
+    return true;
+}
+
 static __attribute__((noinline)) void
 free_slowly(void *block)
 {
+    if (block != NULL && ((uintptr_t)block & (CHUNK_ALIGN - 1)) == 0) {
+        size_t head = ptm_chunk_head(chunk_of_block(block));
+        if ((head & (CHUNK_FLAGS & ~PTM_PREV_USED)) == 0 &&
+            head <= PTM_CACHE_MAX && head >= CHUNK_MIN_SIZE &&
+            push_cached(ptm_self, ptm_cache_bin(head & ~CHUNK_FLAGS), block)) {
+            return;
+        }
+    }
     give(ptm_heap_main(), block);
 }
 
 void
 ptm_free(void *block)
 {
-    struct ptm_tcache *tcache = ptm_self;
     if (__builtin_expect(
             block != NULL && ((uintptr_t)block & (CHUNK_ALIGN - 1)) == 0, 1)) {
         size_t size = ptm_chunk_head(chunk_of_block(block)) & ~PTM_PREV_USED;
-        /* Any other flag in the head makes the index too large or odd. */
+        /* A head with another flag set is no multiple of 16. */
         if (__builtin_expect(
-                size <= PTM_SMALL_MAX && (size & CHUNK_FLAGS) == 0, 1)) {
-            struct ptm_tbin *tbin = &tcache->bins[size / CHUNK_ALIGN];
-            const struct ptm_cached *cached = block;
-            if (__builtin_expect(
-                    tbin->count < tbin->limit && cached->key != tcache->key,
-                    1)) {
-                ptm_tcache_push(tcache, tbin, block);
-                return;
-            }
+                size <= PTM_SMALL_MAX && size % CHUNK_ALIGN == 0, 1) &&
+            push_cached(ptm_self, (unsigned)(size / CHUNK_ALIGN), block)) {
+            return;
         }
     }
     free_slowly(block);

@@ -16,13 +16,13 @@
 #include "base/check.h"
 #include "ptmalloc/heap.h"
 
-#define SMALL_BYTES_MAX ((size_t)16 << 10) /* cached in a small bin */
+#define SMALL_BYTES_MAX ((size_t)8 << 10) /* cached in a small bin */
 #define SMALL_LIMIT_MIN 8u
 #define SMALL_LIMIT_MAX 128u
 #define LARGE_BYTES_MAX ((size_t)256 << 10)
 #define LARGE_LIMIT_MAX 8u
-#define FILL_BYTES_MAX  ((size_t)8 << 10)   /* cut for one refill */
-#define RETURNED_MAX    ((size_t)256 << 10) /* then an arena is consolidated */
+#define FILL_BYTES_MAX  ((size_t)2 << 10)  /* cut for one refill */
+#define RETURNED_MAX    ((size_t)64 << 10) /* then an arena is consolidated */
 
 struct ptm_tcache ptm_tcache_none;
 
@@ -241,8 +241,9 @@ refill_locked(struct ptm_tcache *tcache, struct ptm_arena *arena, unsigned bin,
     return chunk;
 }
 
+/* The lock comes from ptm_heap_lock_arena, which the analysis cannot follow. */
 struct chunk *
-ptm_tcache_refill(struct ptm_tcache *tcache, size_t size)
+ptm_tcache_refill(struct ptm_tcache *tcache, size_t size) NO_LOCK_ANALYSIS
 {
     unsigned bin = ptm_cache_bin(size);
     struct chunk *chunk = pop_fitting(&tcache->bins[bin], size);
