@@ -66,6 +66,7 @@ typedef void alloc_walk_fn(const struct alloc_piece *piece, void *arg);
 
 struct alloc_ops {
     const char *name; /* also the corpus/ folder and the CTest label */
+    bool signal_safe; /* a signal handler may allocate and free: claimed */
 
     struct heap *(*open)(void); /* NULL when out of memory */
     void (*close)(struct heap *heap);

@@ -68,6 +68,9 @@ enum {
     OPT_POINTS,
     OPT_POLICY,
     OPT_OUT,
+    OPT_FAIL_OS,
+    OPT_FORK,
+    OPT_SIGNAL,
     OPT_TWICE,
     OPT_TIMES,
     OPT_JSON
@@ -85,6 +88,9 @@ static const struct option options[] = {
     [OPT_POINTS] = {"points", required_argument, NULL, 0},
     [OPT_POLICY] = {"policy", required_argument, NULL, 0},
     [OPT_OUT] = {"out", required_argument, NULL, 0},
+    [OPT_FAIL_OS] = {"fail-os", no_argument, NULL, 0},
+    [OPT_FORK] = {"fork", no_argument, NULL, 0},
+    [OPT_SIGNAL] = {"signal", no_argument, NULL, 0},
     [OPT_TWICE] = {"twice", no_argument, NULL, 0},
     [OPT_TIMES] = {"times", required_argument, NULL, 0},
     [OPT_JSON] = {"json", no_argument, NULL, 0},
@@ -188,6 +194,15 @@ set_option(struct session *session, int option, const char *value)
         break;
     case OPT_OUT:
         session->out = value;
+        break;
+    case OPT_FAIL_OS:
+        explore->sweep = EXPLORE_FAIL_OS;
+        break;
+    case OPT_FORK:
+        explore->sweep = EXPLORE_FORK;
+        break;
+    case OPT_SIGNAL:
+        explore->sweep = EXPLORE_SIGNAL;
         break;
     case OPT_TWICE:
         explore->twice = true;
@@ -430,6 +445,13 @@ explore_targets(struct session *session)
         uint64_t left_ns = end_ns > now_ns ? end_ns - now_ns : 1;
         session->target = i;
         explore->ops = session->targets[i];
+        if (explore->sweep == EXPLORE_SIGNAL && !explore->ops->signal_safe) {
+            report_note(&session->report,
+                "malstrom explore: --signal: %s skipped: it does not claim "
+                "that a signal handler may allocate",
+                explore->ops->name);
+            continue;
+        }
         explore->deadline_ns =
             session->time_ns == 0
                 ? 0
@@ -610,6 +632,12 @@ const struct command command_explore = {
         "  --threads N      in each program (default 3)\n"
         "  --ops N          of each thread, at most 12 (default)\n"
         "  --points P       switch at sync (default) or at every access\n"
+        "  --fail-os        each call for memory fails in turn\n"
+        "  --fork           the program forks at each point in turn; the "
+        "child\n"
+        "                   allocates, frees and checks\n"
+        "  --signal         a handler that allocates runs at each point in\n"
+        "                   turn, where the design claims that it may\n"
         "  --policy P       which contract is judged (see malstrom list)\n"
         "  --out DIR        where findings go (default malstrom-out)\n"
         "  --twice          run everything twice and compare traces\n"

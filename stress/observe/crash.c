@@ -109,7 +109,12 @@ crash_init(void)
     }
     action.sa_sigaction = on_tick;
     action.sa_flags |= SA_RESTART;
-    struct itimerval tick = {{TICK_SECONDS, 0}, {TICK_SECONDS, 0}};
-    return done && sigaction(SIGPROF, &action, NULL) == 0 &&
-           setitimer(ITIMER_PROF, &tick, NULL) == 0;
+    return done && sigaction(SIGPROF, &action, NULL) == 0 && crash_watch();
+}
+
+bool
+crash_watch(void)
+{
+    const struct itimerval tick = {{TICK_SECONDS, 0}, {TICK_SECONDS, 0}};
+    return setitimer(ITIMER_PROF, &tick, NULL) == 0;
 }

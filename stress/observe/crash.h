@@ -12,3 +12,6 @@
 #include <stdbool.h>
 
 bool crash_init(void);
+
+/* Starts the timer; again in a forked child, which does not inherit it. */
+bool crash_watch(void);

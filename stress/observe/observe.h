@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "oracle/verdict.h"
 
@@ -46,6 +47,10 @@ struct observe_plan {
 
     struct strategy *strategy;
     enum observe_points points;
+    /* At that point of the run (0: none) the thread that is at it calls
+     * interrupt(arg) first, as a signal handler would run there. */
+    uint64_t interrupt_at;
+    void (*interrupt)(unsigned thread, void *arg);
     bool strong;        /* atomic loads read the newest store, always */
     bool no_races;      /* races are no verdict */
     unsigned cpu_count; /* that the target sees; 0 is 2 */
@@ -156,6 +161,12 @@ void observe_sleep(uint64_t ns);
 /* The thread ends here, its destructors run, and a new one goes on in its
  * place, with fresh thread-local variables. */
 void observe_renew(void);
+
+/* fork, for the harness: the child has the calling thread alone. */
+pid_t observe_fork(void);
+/* In the parent, once the child has ended: the verdict that ended it, as text;
+ * NULL when it ended by itself. */
+const char *observe_child_verdict(void);
 
 /* Between the two the target's accesses are not looked at: for its own checks
  * once nobody else runs. It must not map, wait or end there; it may abort. */

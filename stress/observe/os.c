@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/machine.h"
+#include "observe/crash.h"
 #include "observe/image.h"
 #include "observe/intercept.h"
 #include "observe/owner.h"
@@ -579,6 +581,32 @@ observe_syscall(long number, ...)
     }
     va_end(arguments);
     return result;
+}
+
+/*
+ * Fork. The child is this process's one real thread, on the fiber that forked;
+ * the other fibers are left where they are. libc's own fork is passed by: its
+ * handlers are not the target's, and no other real thread runs whose locks it
+ * would mend.
+ */
+
+pid_t
+observe_fork(void)
+{
+    if (!is_observed()) {
+        return fork();
+    }
+    pthread_run_fork_handlers(FORK_PREPARE);
+    sched_point(EVENT_OS, 0, false);
+    trace_event(EVENT_OS, CALLER_PC, 0, 0, 0);
+    pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid == 0) {
+        verdict_enter_child();
+        sched_enter_child();
+        crash_watch();
+    }
+    pthread_run_fork_handlers(pid == 0 ? FORK_CHILD : FORK_PARENT);
+    return pid;
 }
 
 /*

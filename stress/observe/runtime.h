@@ -156,6 +156,8 @@ unsigned sched_choose_store(unsigned count);
 uint64_t sched_now(void); /* virtual ns */
 void sched_advance(uint64_t ns);
 void sched_out_of_steps(void);
+/* In a forked child: the caller is the only thread, and after all others. */
+void sched_enter_child(void);
 /* Ends a pause, if there is one; false outside of runs. */
 bool sched_resume(void);
 
@@ -182,7 +184,10 @@ extern struct observe_verdict last_verdict;
 _Noreturn void verdict_raise(enum verdict_kind kind, uintptr_t pc,
     uintptr_t addr, unsigned size, bool write, bool atomic, const char *format,
     ...) __attribute__((format(printf, 7, 8)));
+bool verdict_init(void);
 void verdict_clear(void);
+/* In a forked child: a verdict goes to the parent, and ends the process. */
+void verdict_enter_child(void);
 
 /* While explaining: one step into the thread's ring. */
 void trace_note(enum event_kind kind, uintptr_t pc, uintptr_t addr,

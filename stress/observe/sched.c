@@ -198,6 +198,9 @@ point(enum event_kind kind, uintptr_t addr, bool write, bool yields)
     if (UNLIKELY(++hot.steps >= steps_max)) {
         sched_out_of_steps();
     }
+    if (UNLIKELY(stats.points == plan->interrupt_at)) {
+        plan->interrupt(me->id, plan->arg);
+    }
     hash_add(addr ^ (uint64_t)kind << 48 ^ (uint64_t)me->id << 56);
     pending[me->id] = (struct pending){addr, write};
     if ((ready_mask & (ready_mask - 1)) != 0) {
@@ -446,6 +449,21 @@ sched_exit(void)
     __builtin_unreachable();
 }
 
+void
+sched_enter_child(void)
+{
+    struct thread *me = hot.current;
+    for (unsigned i = 0; i < thread_count; i++) {
+        if (&threads[i] != me) {
+            seen_join(&me->seen, &threads[i].seen);
+            threads[i].state = THREAD_DONE;
+        }
+    }
+    ready_mask = 1u << me->id;
+    waiter_count = 0;
+    harness_alive = 1;
+}
+
 /*
  * Runs.
  */
@@ -461,7 +479,7 @@ observe_init(void)
     if (!region_init()) {
         return "addresses from 4 GiB up are taken, or address space is short";
     }
-    if (!race_init() || !weak_init() || !owner_init()) {
+    if (!race_init() || !weak_init() || !owner_init() || !verdict_init()) {
         return "not enough address space for shadow memory";
     }
     fiber_adopt_main(&main_fiber);

@@ -125,3 +125,14 @@ bool strategy_exhaustive_init(
 /* Another program: from the start. */
 void strategy_exhaustive_restart(struct strategy_exhaustive *exhaustive);
 void strategy_exhaustive_fini(struct strategy_exhaustive *exhaustive);
+
+/* Another strategy's choices, but that thread keeps off before that point, and
+ * goes first from there on. */
+struct strategy_nudge {
+    struct strategy base;
+    struct strategy *inner;
+    unsigned thread;
+    uint64_t point;
+};
+void strategy_nudge_init(struct strategy_nudge *nudge, struct strategy *inner,
+    unsigned thread, uint64_t point);

@@ -11,6 +11,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "observe/runtime.h"
 
@@ -27,13 +29,6 @@ static struct observe_verdict
 static struct observe_access found;
 static bool is_seeking;
 
-void
-verdict_clear(void)
-{
-    memset(&last_verdict, 0, sizeof(last_verdict));
-    last_verdict.kind = VERDICT_KIND_COUNT;
-}
-
 static void
 keep_stack(
     struct observe_access *access, const struct thread *thread, uintptr_t pc)
@@ -49,6 +44,50 @@ keep_stack(
     }
 }
 
+/* What a forked child found, for its parent. */
+static struct child_page {
+    bool is_there;
+    char text[sizeof(last_verdict.text)];
+} * child_page;
+static bool is_child;
+
+bool
+verdict_init(void)
+{
+    child_page = mmap(NULL, sizeof(*child_page), PROT_READ | PROT_WRITE,
+        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return child_page != MAP_FAILED;
+}
+
+void
+verdict_enter_child(void)
+{
+    is_child = true;
+}
+
+void
+verdict_clear(void)
+{
+    memset(&last_verdict, 0, sizeof(last_verdict));
+    last_verdict.kind = VERDICT_KIND_COUNT;
+    child_page->is_there = false;
+}
+
+const char *
+observe_child_verdict(void)
+{
+    return child_page->is_there ? child_page->text : NULL;
+}
+
+static _Noreturn void
+end_child(void)
+{
+    snprintf(child_page->text, sizeof(child_page->text), "%s: %s",
+        verdicts[last_verdict.kind].name, last_verdict.text);
+    child_page->is_there = true;
+    _exit(1);
+}
+
 static _Noreturn void
 raise(enum verdict_kind kind, uintptr_t pc, uintptr_t addr, unsigned size,
     bool write, bool atomic, const char *format, va_list arguments)
@@ -61,6 +100,9 @@ raise(enum verdict_kind kind, uintptr_t pc, uintptr_t addr, unsigned size,
     last_verdict.access.size = size;
     last_verdict.access.write = write;
     last_verdict.access.atomic = atomic;
+    if (is_child) {
+        end_child();
+    }
     keep_stack(&last_verdict.access, me, pc);
     sched_stop();
 }

@@ -9,8 +9,9 @@
  * that shows the finding has the fewest. If that takes too many runs, single
  * choices of the best known schedule are made plain instead.
  *
- * Findings are told apart by kind and by the two innermost functions: one bug
- * shows in thousands of runs.
+ * One bug shows in thousands of runs. Those whose verdict comes from the same
+ * place are not made small again, and what comes down to the same pair of
+ * accesses is told once.
  */
 #include "run/explore.h"
 
@@ -24,14 +25,14 @@
 #include "run/minimal.h"
 
 #define SCHEDULES_DEFAULT 20
-#define KNOWN_MAX         16
+#define KNOWN_MAX         256
 #define TWICE_ONE_IN      64
 #define TICK_RUNS         64
 
 const char *const explore_strategy_names[] = {
     "random", "pct", "pos", "exhaustive", "replay", NULL};
 
-/* A finding that was told. */
+/* What tells findings apart, before one is made small and after. */
 struct known {
     enum verdict_kind kind;
     uintptr_t where[2];
@@ -114,12 +115,8 @@ next_program(struct campaign *campaign)
  */
 
 static bool
-is_known(struct campaign *campaign, const struct observe_verdict *verdict)
+is_known(struct campaign *campaign, struct known now)
 {
-    struct known now = {.kind = verdict->kind};
-    for (unsigned i = 0; i < 2 && i < verdict->access.stack_count; i++) {
-        now.where[i] = verdict->access.stack[i];
-    }
     for (unsigned i = 0; i < campaign->known_count; i++) {
         if (memcmp(&campaign->known[i], &now, sizeof(now)) == 0) {
             return true;
@@ -129,6 +126,31 @@ is_known(struct campaign *campaign, const struct observe_verdict *verdict)
         campaign->known[campaign->known_count++] = now;
     }
     return false;
+}
+
+/* By the two innermost calls. */
+static struct known
+key_of(const struct observe_verdict *verdict)
+{
+    struct known key = {.kind = verdict->kind};
+    for (unsigned i = 0; i < 2 && i < verdict->access.stack_count; i++) {
+        key.where[i] = verdict->access.stack[i];
+    }
+    return key;
+}
+
+/* By the two accesses of a race, whichever came first. */
+static struct known
+small_key_of(const struct observe_verdict *verdict)
+{
+    struct known key = {.kind = verdict->kind};
+    uintptr_t one =
+        verdict->access.stack_count > 0 ? verdict->access.stack[0] : 0;
+    uintptr_t two =
+        verdict->other.stack_count > 0 ? verdict->other.stack[0] : 0;
+    key.where[0] = one < two ? one : two;
+    key.where[1] = one < two ? two : one;
+    return key;
 }
 
 /* The last run had a verdict that is new: makes it small and tells it. */
@@ -144,6 +166,10 @@ tell(struct campaign *campaign)
     minimal->keeps_whole = explore->keeps_whole;
     minimal_find(minimal, campaign->program, explore->seed);
     bool repeats = minimal_explain(minimal);
+    if (is_known(campaign, small_key_of(&minimal->verdict))) {
+        explore->repeat_count++;
+        return;
+    }
     explain(&explanation, &minimal->verdict, repeats);
     const struct explore_finding finding = {
         .verdict = &minimal->verdict,
@@ -178,21 +204,21 @@ check_twice(struct campaign *campaign)
         (unsigned long long)first.steps, (unsigned long long)first.hash,
         (unsigned long long)observe_stats()->steps,
         (unsigned long long)observe_stats()->hash);
-    if (!is_known(campaign, &campaign->minimal.verdict)) {
+    if (!is_known(campaign, key_of(&campaign->minimal.verdict))) {
         tell(campaign);
     }
 }
 
 static void
-run_once(struct campaign *campaign)
+run_once(struct campaign *campaign, struct strategy *strategy)
 {
     struct explore *explore = campaign->explore;
-    const struct observe_verdict *verdict = observed_run(
-        &campaign->observed, campaign->program, &campaign->strategy.base);
+    const struct observe_verdict *verdict =
+        observed_run(&campaign->observed, campaign->program, strategy);
     explore->run_count++;
     explore->op_total += program_op_count(campaign->program);
     if (verdict->kind != VERDICT_KIND_COUNT) {
-        bool is_new = !is_known(campaign, verdict);
+        bool is_new = !is_known(campaign, key_of(verdict));
         minimal_keep(&campaign->minimal, verdict);
         if (is_new) {
             tell(campaign);
@@ -240,24 +266,95 @@ init_strategy(struct campaign *campaign)
 
 /* All that the strategy wants to try on the program at hand. */
 static void
-explore_program(struct campaign *campaign)
+explore_schedules(struct campaign *campaign)
 {
     struct explore *explore = campaign->explore;
     bool exhausts = explore->strategy == EXPLORE_EXHAUSTIVE;
-    if (exhausts) {
-        strategy_exhaustive_restart(&campaign->strategy.exhaustive);
-    } else if (explore->strategy == EXPLORE_PCT) {
-        strategy_pct_restart(&campaign->strategy.pct);
-    }
     for (uint64_t i = 0; !is_over(campaign); i++) {
         if (exhausts
                 ? campaign->strategy.base.done
                 : explore->program == NULL && i == explore->schedule_count) {
             break;
         }
-        run_once(campaign);
+        run_once(campaign, &campaign->strategy.base);
     }
     campaign->complete_count += exhausts && campaign->strategy.base.done;
+}
+
+/* The n-th call for memory fails, for every n that the program comes to. */
+static void
+sweep_faults(struct campaign *campaign)
+{
+    run_once(campaign, &campaign->strategy.base);
+    uint64_t count = observe_stats()->os_calls;
+    for (uint64_t n = 1; n <= count && !is_over(campaign); n++) {
+        const struct fault fault = {.kind = FAULT_OS, .n = n};
+        campaign->program->fault_count = 0;
+        if (!program_add_fault(campaign->program, &fault)) {
+            return;
+        }
+        run_once(campaign, &campaign->strategy.base);
+        campaign->explore->place_count++;
+    }
+}
+
+/* One more thread forks, at every point that the program comes to. */
+static void
+sweep_forks(struct campaign *campaign)
+{
+    const struct op fork_op = {.kind = OP_FORK};
+    struct program *program = campaign->program;
+    unsigned forker = program->thread_count;
+    run_once(campaign, &campaign->strategy.base);
+    uint64_t count = observe_stats()->points;
+    if (forker + 1 >= OBSERVE_THREADS_MAX ||
+        !program_add(program, forker, &fork_op)) {
+        return;
+    }
+    for (uint64_t n = 0; n < count && !is_over(campaign); n++) {
+        struct strategy_nudge nudge;
+        strategy_nudge_init(&nudge, &campaign->strategy.base, forker, n);
+        run_once(campaign, &nudge.base);
+        campaign->explore->place_count++;
+    }
+}
+
+static void
+sweep_signals(struct campaign *campaign)
+{
+    run_once(campaign, &campaign->strategy.base);
+    uint64_t count = observe_stats()->points;
+    for (uint64_t n = 1; n <= count && !is_over(campaign); n++) {
+        campaign->observed.interrupt_at = n;
+        run_once(campaign, &campaign->strategy.base);
+        campaign->explore->place_count++;
+    }
+    campaign->observed.interrupt_at = 0;
+}
+
+static void
+explore_program(struct campaign *campaign)
+{
+    const struct explore *explore = campaign->explore;
+    if (explore->strategy == EXPLORE_EXHAUSTIVE) {
+        strategy_exhaustive_restart(&campaign->strategy.exhaustive);
+    } else if (explore->strategy == EXPLORE_PCT) {
+        strategy_pct_restart(&campaign->strategy.pct);
+    }
+    switch (explore->sweep) {
+    case EXPLORE_NO_SWEEP:
+        explore_schedules(campaign);
+        break;
+    case EXPLORE_FAIL_OS:
+        sweep_faults(campaign);
+        break;
+    case EXPLORE_FORK:
+        sweep_forks(campaign);
+        break;
+    case EXPLORE_SIGNAL:
+        sweep_signals(campaign);
+        break;
+    }
 }
 
 static void
@@ -273,6 +370,17 @@ describe_bound(struct campaign *campaign)
             (unsigned long long)campaign->complete_count,
             (unsigned long long)explore->program_count, explore->depth,
             (unsigned long long)explore->run_count);
+    }
+    static const char *const places[] = {
+        [EXPLORE_FAIL_OS] = "each call for memory failed in turn",
+        [EXPLORE_FORK] = "a fork at each point in turn",
+        [EXPLORE_SIGNAL] = "a handler that allocates at each point in turn",
+    };
+    if (explore->sweep != EXPLORE_NO_SWEEP) {
+        snprintf(explore->bound, sizeof(explore->bound),
+            "%s: %llu places in %llu programs", places[explore->sweep],
+            (unsigned long long)explore->place_count,
+            (unsigned long long)explore->program_count);
     }
 }
 

@@ -30,6 +30,14 @@ enum explore_strategy {
 };
 extern const char *const explore_strategy_names[]; /* NULL after the last */
 
+/* What is tried at every place where it can happen, one after the other. */
+enum explore_sweep {
+    EXPLORE_NO_SWEEP,
+    EXPLORE_FAIL_OS, /* the n-th call for memory fails */
+    EXPLORE_FORK,    /* the program forks, and the child allocates */
+    EXPLORE_SIGNAL   /* a handler that allocates runs */
+};
+
 typedef bool explore_generate_fn(struct program *program, uint64_t seed,
     uint64_t index, unsigned thread_count);
 
@@ -48,6 +56,7 @@ struct explore {
     enum explore_strategy strategy;
     unsigned depth; /* PCT's d; the bound of exhaustive */
     enum observe_points points;
+    enum explore_sweep sweep;
     uint64_t seed;
     uint64_t runs_max;    /* 0: no limit */
     uint64_t deadline_ns; /* of the monotonic clock; 0: none */
@@ -66,7 +75,8 @@ struct explore {
 
     /* What was done. */
     uint64_t run_count, op_total, program_count, repeat_count, finding_count;
-    char bound[320]; /* what the runs have earned, in a line */
+    uint64_t place_count; /* places that a sweep has tried */
+    char bound[320];      /* what the runs have earned, in a line */
 };
 
 const char *explore_run(struct explore *explore);

@@ -95,27 +95,41 @@ try_kept(struct minimal *minimal, const struct program *program)
     return try(minimal, program, &replay.base);
 }
 
+/* Looks for a schedule that shows it; how many runs that took, or 0. */
+static unsigned
+search(
+    struct minimal *minimal, const struct program *program, unsigned runs_max)
+{
+    struct strategy_pct pct;
+    struct strategy_walk walk;
+    strategy_pct_init(&pct, minimal->seed, DEPTH);
+    strategy_walk_init(&walk, minimal->seed);
+    for (unsigned i = 1; i <= runs_max && !is_over(minimal); i++) {
+        if (try(minimal, program, i % 4 == 0 ? &walk.base : &pct.base)) {
+            return i;
+        }
+    }
+    return 0;
+}
+
 /* For program/minimise: the candidate's own schedule is none. */
 static bool
 shows(const struct program *program, void *arg)
 {
     struct minimal *minimal = arg;
-    if (is_over(minimal)) {
-        return false;
-    }
-    if (try_kept(minimal, program)) {
-        return true;
-    }
-    struct strategy_pct pct;
-    strategy_pct_init(&pct, minimal->seed, DEPTH);
-    struct strategy_walk walk;
-    strategy_walk_init(&walk, minimal->seed);
-    for (int i = 0; i < SEARCH_RUNS && !is_over(minimal); i++) {
-        if (try(minimal, program, i % 4 == 3 ? &walk.base : &pct.base)) {
-            return true;
-        }
-    }
-    return false;
+    return !is_over(minimal) &&
+           (try_kept(minimal, program) ||
+               search(minimal, program, minimal->search_runs) != 0);
+}
+
+/* How many schedules to try for a candidate: some times what the whole program
+ * takes. What shows by few schedules only goes on with the kept one. */
+static void
+choose_search_runs(struct minimal *minimal)
+{
+    unsigned runs = search(minimal, minimal->program, SEARCH_RUNS);
+    minimal->search_runs =
+        runs == 0 || 4 * runs + 8 > SEARCH_RUNS ? SEARCH_RUNS : 4 * runs + 8;
 }
 
 /* The fewest preemptions, by trying all schedules with none, one, ... */
@@ -195,6 +209,7 @@ minimal_find(
             .arg = minimal,
             .time_ns = TIME_MAX_NS,
         };
+        choose_search_runs(minimal);
         minimise(minimal->program, &options, &status);
         minimal->program->schedule_count = 0;
         if (!find_fewest(minimal)) {

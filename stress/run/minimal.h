@@ -31,6 +31,7 @@ struct minimal {
     uint8_t *bytes; /* choices of the last run that was kept */
     size_t byte_count;
     uint64_t seed;
+    unsigned search_runs; /* new schedules for each candidate */
 };
 
 bool minimal_open(struct minimal *minimal, struct observed *observed);

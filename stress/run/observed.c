@@ -12,7 +12,8 @@
  */
 #include "run/observed.h"
 
-#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 
 #include "base/check.h"
 #include "program/text.h"
@@ -75,7 +76,10 @@ observed_open(struct observed *observed, const struct alloc_ops *ops,
         .hush = {.before = go_on, .after = go_on, .end = hush_end},
         .policy = policy,
     };
-    if (!runner_open(&observed->runner)) {
+    /* A forked child of a program writes its finding there. */
+    observed->box = mmap(NULL, sizeof(*observed->box), PROT_READ | PROT_WRITE,
+        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (observed->box == MAP_FAILED || !runner_open(&observed->runner)) {
         return false;
     }
     observed->runner.observers[0] = &observed->hush;
@@ -83,7 +87,7 @@ observed_open(struct observed *observed, const struct alloc_ops *ops,
     observed->runner.observers[2] = &observed->watch;
     observed->runner.observers[3] = &observed->balance.observer;
     balance_init(
-        &observed->balance, ops, observed->runner.heap, &observed->box);
+        &observed->balance, ops, observed->runner.heap, observed->box);
     return oracle_init(&observed->oracle);
 }
 
@@ -92,6 +96,7 @@ observed_close(struct observed *observed)
 {
     oracle_fini(&observed->oracle);
     runner_close(&observed->runner);
+    munmap(observed->box, sizeof(*observed->box));
 }
 
 /*
@@ -102,10 +107,12 @@ observed_close(struct observed *observed)
 static _Noreturn void
 fail(struct observed *observed)
 {
-    const struct finding *finding = finding_get(&observed->box);
+    const struct finding *finding = finding_get(observed->box);
+    const char *child = observe_child_verdict();
     CHECK(finding != NULL);
-    observe_fail(finding->kind, "thread %u: %s: expected %s; %s",
-        finding->thread, finding->call, finding->expected, finding->seen);
+    observe_fail(finding->kind, "thread %u: %s: expected %s; %s%s%s",
+        finding->thread, finding->call, finding->expected, finding->seen,
+        child != NULL ? ": " : "", child != NULL ? child : "");
 }
 
 static void
@@ -185,6 +192,36 @@ run_list(unsigned thread, void *arg)
     }
 }
 
+/* What a signal handler may do in a design that claims so: it allocates, writes
+ * and frees. Its blocks are its own and in no slot. */
+static void
+interrupt(unsigned thread, void *arg)
+{
+    struct observed *observed = arg;
+    const struct alloc_ops *ops = observed->runner.ops;
+    static const size_t sizes[] = {24, 600, 100000};
+    (void)thread;
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        char *block = ops->malloc(observed->runner.heap, sizes[i]);
+        if (block != NULL) {
+            observe_block_taken(block, sizes[i]);
+            memset(block, 0xa5, sizes[i]);
+            observe_block_given(block, sizes[i]);
+            ops->free(observed->runner.heap, block);
+        }
+    }
+}
+
+/* The harness's fork: linked with --wrap=fork. */
+pid_t __real_fork(void);
+pid_t __wrap_fork(void);
+
+pid_t
+__wrap_fork(void)
+{
+    return observe_self() >= 0 ? observe_fork() : __real_fork();
+}
+
 /*
  * On the main context.
  */
@@ -224,8 +261,8 @@ begin_oracle(struct observed *observed)
         .faults = observed->program->fault_count > 0,
         .whole_max = WHOLE_MAX,
     };
-    observed->box = (struct finding_box){0};
-    oracle_begin(&observed->oracle, &options, &observed->box);
+    memset(observed->box, 0, sizeof(*observed->box));
+    oracle_begin(&observed->oracle, &options, observed->box);
 }
 
 /* How long a run may be: generous, since the end is a verdict. */
@@ -247,6 +284,8 @@ observed_run(struct observed *observed, const struct program *program,
         .arg = observed,
         .strategy = strategy,
         .points = observed->points,
+        .interrupt_at = observed->interrupt_at,
+        .interrupt = interrupt,
         .steps_max = steps_max(program),
         .os_fails = program->fault_count > 0 ? os_call_fails : NULL,
     };

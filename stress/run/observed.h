@@ -32,12 +32,13 @@ struct observed {
     struct runner runner;
     struct oracle oracle;
     struct balance balance;
-    struct finding_box box;
+    struct finding_box *box;
     struct observer watch; /* tells the runtime who owns which block */
     struct observer hush;  /* lets checks at the end run unwatched */
     struct policy policy;
     enum observe_points points; /* OBSERVE_SYNC, unless it is set */
-    struct observe_plan plan;   /* of the last run */
+    uint64_t interrupt_at;    /* a handler that allocates runs there; 0: none */
+    struct observe_plan plan; /* of the last run */
     const struct program *program;
 };
 
