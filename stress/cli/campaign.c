@@ -24,10 +24,11 @@
 #include "program/file.h"
 
 #define SECOND_NS      ((uint64_t)1000000000)
-#define SLICE_FIRST_NS (SECOND_NS / 10 * 4)
+#define SLICE_FIRST_NS (SECOND_NS / 4)
 #define SLICE_LAST_NS  (SECOND_NS * 6)
-#define PROOF_NS       (SECOND_NS * 8)
-#define PATIENCE       8
+#define PROOF_MIN_NS   (SECOND_NS * 4)
+#define PROOF_MAX_NS   (SECOND_NS * 30)
+#define PASS_NS        (SECOND_NS * 4) /* of a scenario that has an end */
 
 bool
 campaign_make_out(
@@ -153,10 +154,19 @@ report(struct campaign *campaign, const struct pair *pair, uint64_t index,
         .policy = campaign->policy_text,
         .seed = campaign->seed,
         .index = index,
+        .program = program,
         .file = written ? path : "-",
         .note = note,
     };
     report_finding(&campaign->report, &finding);
+}
+
+/* How long one finding may be worked on: a third of the time. */
+static uint64_t
+proof_ns(const struct campaign *campaign)
+{
+    uint64_t third_ns = campaign->time_ns / 3;
+    return third_ns < PROOF_MIN_NS ? PROOF_MIN_NS : min(third_ns, PROOF_MAX_NS);
 }
 
 /* A new finding: made to stand on its own, written and reported. */
@@ -171,7 +181,7 @@ handle_finding(struct campaign *campaign, struct pair *pair,
         .target = pair->target,
         .policy = campaign->policy,
         .kind = kind,
-        .deadline_ns = min(last_ns, supervisor_now_ns() + PROOF_NS),
+        .deadline_ns = min(last_ns, supervisor_now_ns() + proof_ns(campaign)),
         .stop = &cli_stop,
         .tick = show_progress,
         .tick_arg = campaign,
@@ -268,7 +278,6 @@ run_child(struct campaign *campaign, struct pair *pair, uint64_t deadline_ns)
     uint64_t program_count = pair->scenario->program_count();
     struct supervisor supervisor = {
         .target = pair->target,
-        .patience = PATIENCE,
         .stop = &cli_stop,
         .tick = show_progress,
         .tick_arg = campaign,
@@ -279,6 +288,7 @@ run_child(struct campaign *campaign, struct pair *pair, uint64_t deadline_ns)
     job->first_index = pair->next_index;
     job->end_index = program_count == 0 ? UINT64_MAX : program_count;
     job->deadline_ns = deadline_ns;
+    supervisor.watch_until_ns = campaign->end_ns + SECOND_NS;
     job->thread_count = campaign->thread_count;
     job->policy = campaign->policy;
     job->unchecked = campaign->unchecked;
@@ -298,6 +308,17 @@ static bool
 is_over(const struct campaign *campaign)
 {
     return atomic_load(&cli_stop) || supervisor_now_ns() >= campaign->end_ns;
+}
+
+/* A scenario that has an end is passed through at once if time allows. */
+static uint64_t
+slice_of(
+    const struct campaign *campaign, const struct pair *pair, uint64_t slice_ns)
+{
+    uint64_t pass_ns =
+        min(PASS_NS, campaign->time_ns / (2 * campaign->target_count));
+    bool has_end = pair->scenario->program_count() != 0;
+    return has_end && pass_ns > slice_ns ? pass_ns : slice_ns;
 }
 
 /* One slice; true when the pair can still go on. */
@@ -322,7 +343,9 @@ run_rounds(struct campaign *campaign)
     while (any && !is_over(campaign)) {
         any = false;
         for (unsigned i = 0; i < campaign->pair_count; i++) {
-            any = run_slice(campaign, &campaign->pairs[i], slice_ns) || any;
+            struct pair *pair = &campaign->pairs[i];
+            uint64_t own_ns = slice_of(campaign, pair, slice_ns);
+            any = run_slice(campaign, pair, own_ns) || any;
         }
         slice_ns = min(slice_ns * 2, SLICE_LAST_NS);
     }

@@ -2,9 +2,7 @@
  * proof.c - makes a finding stand on its own (contract: proof.h)
  *
  * A program of one thread repeats exactly, so one run tells. One with threads
- * gets some runs. While a finding of kind hang or deadlock is minimised the
- * watchdog has little patience, or each candidate would take seconds; what
- * comes out is confirmed with all its patience.
+ * gets some runs.
  */
 #include "cli/proof.h"
 
@@ -12,10 +10,9 @@
 
 #include "program/minimise.h"
 
-#define TIMES_THREADS  10 /* runs of a program with threads */
-#define PATIENCE       8
-#define PATIENCE_SHORT 1
-#define OPS_MAX        2000000 /* no longer history than that */
+#define TIMES_THREADS 10 /* runs of a program with threads */
+#define CONFIRM_NS    ((uint64_t)5 * 1000000000)
+#define OPS_MAX       2000000 /* no longer history than that */
 
 static unsigned
 times_for(const struct program *program)
@@ -25,12 +22,12 @@ times_for(const struct program *program)
 
 bool
 proof_shows(struct proof *proof, const struct program *program, unsigned times,
-    unsigned patience)
+    bool hasty)
 {
     struct supervisor supervisor = {
         .target = proof->target,
         .program = program,
-        .patience = patience,
+        .hasty = hasty,
         .stop = proof->stop,
         .tick = proof->tick,
         .tick_arg = proof->tick_arg,
@@ -49,6 +46,15 @@ proof_shows(struct proof *proof, const struct program *program, unsigned times,
         proof->result = result;
     }
     return shows;
+}
+
+/* A finding that the watchdog makes is sought in haste, or each try would take
+ * seconds. What comes out is confirmed with patience. */
+static bool
+is_stuck_kind(enum verdict_kind kind)
+{
+    return kind == VERDICT_HANG || kind == VERDICT_DEADLOCK ||
+           kind == VERDICT_FORK;
 }
 
 static bool
@@ -105,8 +111,8 @@ proof_find_program(struct proof *proof, const struct proof_origin *origin,
         good = generate(origin, origin->index - before, program, part) &&
                (count == 0 ||
                    (!is_over(proof) && program_op_count(program) <= OPS_MAX));
-        shows =
-            good && proof_shows(proof, program, times_for(program), PATIENCE);
+        shows = good && proof_shows(proof, program, times_for(program),
+                            is_stuck_kind(proof->kind));
         good = good && before < span;
     }
     if (!shows && part != NULL) {
@@ -118,46 +124,53 @@ proof_find_program(struct proof *proof, const struct proof_origin *origin,
     return shows;
 }
 
-/* Kinds that the watchdog finds. */
-static bool
-is_stuck_kind(enum verdict_kind kind)
-{
-    return kind == VERDICT_HANG || kind == VERDICT_DEADLOCK ||
-           kind == VERDICT_FORK;
-}
-
 static bool
 shows_candidate(const struct program *program, void *arg)
 {
     struct proof *proof = arg;
-    unsigned patience = is_stuck_kind(proof->kind) ? PATIENCE_SHORT : PATIENCE;
-    return !is_over(proof) &&
-           proof_shows(proof, program, times_for(program), patience);
+    return !is_over(proof) && proof_shows(proof, program, times_for(program),
+                                  is_stuck_kind(proof->kind));
 }
 
-/* Only the smallest program that also shows it to a patient watchdog will do;
- * otherwise the program stays as it was. */
+/* What is left for minimising, when the last run must be a patient one. */
+static uint64_t
+time_to_minimise(const struct proof *proof)
+{
+    uint64_t now_ns = supervisor_now_ns();
+    uint64_t left_ns =
+        proof->deadline_ns > now_ns ? proof->deadline_ns - now_ns : 0;
+    uint64_t last_ns = is_stuck_kind(proof->kind) ? CONFIRM_NS : 0;
+    return left_ns > last_ns ? left_ns - last_ns : 0;
+}
+
+/* False when the program runs to its end after all. A run that the deadline
+ * cut short says nothing against it. */
+static bool
+is_confirmed(struct proof *proof, const struct program *program)
+{
+    uint64_t before = proof->run_count;
+    unsigned times = times_for(program);
+    return !is_stuck_kind(proof->kind) ||
+           proof_shows(proof, program, times, false) ||
+           proof->run_count - before < times;
+}
+
 void
 proof_minimise(struct proof *proof, struct program *program)
 {
-    uint64_t now_ns = supervisor_now_ns();
+    uint64_t time_ns = time_to_minimise(proof);
     struct program *whole = program_new();
-    if (whole == NULL || now_ns >= proof->deadline_ns ||
-        !program_copy(whole, program)) {
-        return;
-    }
     struct result whole_result = proof->result;
     struct minimise_status status;
     struct minimise_options options = {
-        .shows = shows_candidate,
-        .arg = proof,
-        .time_ns = proof->deadline_ns - now_ns,
-    };
-    minimise(program, &options, &status);
-    if (is_stuck_kind(proof->kind) &&
-        !proof_shows(proof, program, times_for(program), PATIENCE) &&
-        program_copy(program, whole)) {
-        proof->result = whole_result;
+        .shows = shows_candidate, .arg = proof, .time_ns = time_ns};
+    if (whole != NULL && time_ns > 0 && program_copy(whole, program)) {
+        minimise(program, &options, &status);
+        if (!is_confirmed(proof, program) && program_copy(program, whole)) {
+            proof->result = whole_result;
+        }
     }
-    program_delete(whole);
+    if (whole != NULL) {
+        program_delete(whole);
+    }
 }

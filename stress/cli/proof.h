@@ -34,9 +34,10 @@ struct proof {
     uint64_t run_count;
 };
 
-/* Runs the program `times` in one fresh child; true: it shows the kind. */
+/* Runs the program `times` in one fresh child; true: it shows the kind. Hasty:
+ * what only the watchdog sees needs not be certain. */
 bool proof_shows(struct proof *proof, const struct program *program,
-    unsigned times, unsigned patience);
+    unsigned times, bool hasty);
 
 /* Where a finding came from. */
 struct proof_origin {

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "program/text.h"
+
 void
 report_init(struct report *report, bool is_json)
 {
@@ -110,6 +112,26 @@ print_finding_json(const struct report_finding *finding)
         "file", finding->file, "replay", replay));
 }
 
+/* The operation as the file has it, and the call that it made. */
+static void
+print_place(const struct report_finding *finding)
+{
+    const struct finding *found = &finding->result->finding;
+    const struct program *program = finding->program;
+    char line[128];
+    if (found->op_kind == OP_KIND_COUNT) {
+        printf("  at: %s\n", found->call);
+    } else if (found->thread < program->thread_count &&
+               found->op_index < program->threads[found->thread].op_count) {
+        text_op(&program->threads[found->thread].ops[found->op_index], line,
+            sizeof line);
+        printf("  at: thread %u, operation %zu, %s: %s\n", found->thread,
+            found->op_index, line, found->call);
+    } else {
+        printf("  at: the end, when all blocks are freed: %s\n", found->call);
+    }
+}
+
 static void
 print_finding(const struct report_finding *finding)
 {
@@ -118,12 +140,7 @@ print_finding(const struct report_finding *finding)
     printf("finding: %s target=%s scenario=%s seed=%lu file=%s\n",
         verdicts[found->kind].name, finding->target, finding->scenario,
         (unsigned long)finding->seed, finding->file);
-    if (found->op_kind != OP_KIND_COUNT) {
-        printf("  at: thread %u, operation %zu: %s\n", found->thread,
-            found->op_index, found->call);
-    } else {
-        printf("  at: %s\n", found->call);
-    }
+    print_place(finding);
     printf("  expected: %s\n  seen: %s\n", found->expected, found->seen);
     for (unsigned i = 0; i < result->line_count; i++) {
         printf("  %s\n", result->lines[i]);

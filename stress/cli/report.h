@@ -25,8 +25,9 @@ struct report_finding {
     const char *target, *scenario, *policy;
     uint64_t seed;
     uint64_t index;
-    const char *file; /* the reproducer */
-    const char *note; /* one more line of evidence, or NULL */
+    const struct program *program; /* the reproducer */
+    const char *file;              /* where it is */
+    const char *note;              /* one more line of evidence, or NULL */
 };
 
 void report_init(struct report *report, bool is_json);

@@ -14,7 +14,6 @@
 #include "program/file.h"
 
 #define TIMES_THREADS 10 /* of a program with threads, unless --times says */
-#define PATIENCE      8
 #define MINIMISE_NS   ((uint64_t)60 * 1000000000)
 
 struct repro {
@@ -176,7 +175,6 @@ run_times(struct repro *repro)
     struct supervisor supervisor = {
         .target = &repro->target,
         .program = repro->program,
-        .patience = PATIENCE,
         .stop = &cli_stop,
     };
     supervisor.job.end_index = 1;
@@ -200,6 +198,7 @@ report_shown(struct repro *repro)
         .scenario = scenario_of(repro),
         .policy = repro->policy_text,
         .seed = repro->program->seed,
+        .program = repro->program,
         .file = repro->path,
     };
     report_finding(&repro->report, &finding);

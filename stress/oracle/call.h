@@ -56,9 +56,9 @@ struct call {
     struct block *block;
 
     /* Set when the call is over. */
-    void *result;   /* pointer returned; posix_memalign: the pointer set */
-    int code;       /* posix_memalign's return value */
-    int error;      /* errno after the call; it was CALL_ERRNO before */
+    void *result; /* pointer returned; posix_memalign: the pointer set */
+    int code;     /* posix_memalign's return value */
+    int error; /* errno after the call, which was CALL_ERRNO; 0: not made yet */
     size_t value;   /* usable_size's return value */
     char *old_addr; /* the block before the call */
     size_t old_size;

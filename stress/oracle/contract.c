@@ -270,6 +270,9 @@ contract_print(const struct call *call, char *text, size_t text_size)
             text + used, text_size - used, "%s%zu", comma, call->size);
     }
     used += (size_t)snprintf(text + used, text_size - used, ")");
+    if (call->error == 0) {
+        return; /* the call is still to be made */
+    }
     if (call->kind == OP_POSIX_MEMALIGN && call->code != 0) {
         snprintf(text + used, text_size - used, " = error %d", call->code);
     } else if (shape->allocates || is_realloc(call)) {

@@ -106,11 +106,11 @@ report_clash(struct oracle *oracle, const struct call *call, const char *addr,
     uintptr_t other_addr = atomic_load(&other->note_addr);
     size_t other_size = (size_t)atomic_load(&other->note_size);
     uint64_t maker = atomic_load(&other->note_maker);
-    bool overlap = (uintptr_t)addr < other_addr + other_size &&
-                   other_addr < (uintptr_t)addr + size;
-    enum verdict_kind kind = overlap || size == 0 || other_size == 0
-                                 ? VERDICT_OVERLAP
-                                 : VERDICT_SIZE;
+    /* A block of size 0 is distinct by its address: count it as one byte. */
+    uintptr_t end = (uintptr_t)addr + (size == 0 ? 1 : size);
+    uintptr_t other_end = other_addr + (other_size == 0 ? 1 : other_size);
+    bool overlap = (uintptr_t)addr < other_end && other_addr < end;
+    enum verdict_kind kind = overlap ? VERDICT_OVERLAP : VERDICT_SIZE;
     return report_seen(oracle, call, kind,
         kind == VERDICT_SIZE ? "all bytes that usable_size counts are usable"
                              : "live blocks are disjoint",

@@ -118,6 +118,7 @@ locate(struct shared *shared, struct finding *finding)
 {
     int tid = shared->crash.tid;
     int found = -1;
+    uint32_t state = atomic_load(&shared->state);
     for (int i = 0; i < PROGRAM_THREADS_MAX; i++) {
         const struct progress *progress = &shared->progress[i];
         uint32_t phase = atomic_load(&progress->phase);
@@ -130,10 +131,10 @@ locate(struct shared *shared, struct finding *finding)
     }
     finding->op_kind = OP_KIND_COUNT;
     if (found < 0) {
-        snprintf(finding->call, sizeof finding->call,
-            atomic_load(&shared->state) == CHILD_DONE
-                ? "at the end of the process"
-                : "before the first operation");
+        snprintf(finding->call, sizeof finding->call, "%s",
+            state == CHILD_DONE       ? "at the end of the process"
+            : state == CHILD_STARTING ? "at the start of the process"
+                                      : "between operations");
         return;
     }
     const struct progress *progress = &shared->progress[found];

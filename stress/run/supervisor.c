@@ -25,7 +25,8 @@
 #include "run/postmortem.h"
 #include "run/watchdog.h"
 
-#define GRACE_NS 700000000u /* a program at the deadline may end by itself */
+#define GRACE_NS    500000000u
+#define QUIET_TICKS 4 /* without a call: may be stuck */
 
 struct watch {
     struct supervisor *supervisor;
@@ -206,24 +207,35 @@ wait_a_tick(struct watch *watch)
     drain(watch);
 }
 
+/* Past the deadline. A program may end by itself, and one that is stuck may be
+ * shown to be. */
+static bool
+is_late(const struct watch *watch, uint64_t now_ns)
+{
+    const struct supervisor *supervisor = watch->supervisor;
+    uint64_t deadline_ns = supervisor->job.deadline_ns;
+    bool is_quiet = watch->watchdog.quiet_ticks >= QUIET_TICKS;
+    if (deadline_ns == 0 || now_ns <= deadline_ns + GRACE_NS) {
+        return false;
+    }
+    return !is_quiet || now_ns > supervisor->watch_until_ns;
+}
+
 /* True when the child is to be killed. */
 static bool
 should_end(struct watch *watch, uint64_t now_ns)
 {
     const struct supervisor *supervisor = watch->supervisor;
-    uint64_t deadline_ns = supervisor->job.deadline_ns;
-    bool stopped = supervisor->stop != NULL && atomic_load(supervisor->stop);
-    bool is_late = deadline_ns != 0 && now_ns > deadline_ns + GRACE_NS;
-    if (stopped || is_late) {
-        watch->killed = true;
-        return true;
-    }
     watch->stuck = watchdog_tick(&watch->watchdog, now_ns / 1000000);
     if (watch->stuck != WATCHDOG_FINE) {
-        postmortem_ask(watch->shared, watch->pid);
+        if (!supervisor->hasty) {
+            postmortem_ask(watch->shared, watch->pid);
+        }
         return true;
     }
-    return false;
+    bool stopped = supervisor->stop != NULL && atomic_load(supervisor->stop);
+    watch->killed = stopped || is_late(watch, now_ns);
+    return watch->killed;
 }
 
 static void
@@ -232,7 +244,7 @@ watch_until_over(struct watch *watch)
     struct supervisor *supervisor = watch->supervisor;
     uint64_t last_ns = supervisor_now_ns();
     watchdog_init(
-        &watch->watchdog, watch->shared, watch->pid, supervisor->patience);
+        &watch->watchdog, watch->shared, watch->pid, supervisor->hasty);
     while (!is_over(watch)) {
         wait_a_tick(watch);
         uint64_t now_ns = supervisor_now_ns();

@@ -50,8 +50,11 @@ struct supervisor {
     const struct target *target;
     struct job job; /* target, scenario, seed, ...: all but what target says */
     const struct program *program; /* when job.scenario is empty */
-    unsigned patience;             /* see struct watchdog; 8 is normal */
-    _Atomic bool *stop;            /* set by a signal handler, or NULL */
+    bool hasty;                    /* see struct watchdog */
+    /* Past job.deadline_ns a child that makes progress is ended; one that makes
+     * none is watched on until here, lest a hang be missed. 0: no longer. */
+    uint64_t watch_until_ns;
+    _Atomic bool *stop; /* set by a signal handler, or NULL */
     /* Called some times a second with calls so far; may be NULL. */
     void (*tick)(void *arg, uint64_t call_count);
     void *tick_arg;

@@ -15,7 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLEEPING_TICKS 60   /* three seconds */
+#define SLEEPING_TICKS 40 /* two seconds */
+#define HASTY_TICKS    3
+#define HASTY_MS       60
 #define BUSY_MS        3000 /* of CPU time, for one call */
 #define BUSY_THREAD_MS 50   /* more for each thread */
 #define COPY_MS_SHIFT  19   /* and one more for each 512 KiB to copy */
@@ -141,13 +143,14 @@ count_calls(const struct shared *shared)
 
 /* CPU time that a call may take before it counts as endless. */
 static uint64_t
-busy_limit_ms(const struct shared *shared)
+busy_limit_ms(const struct watchdog *watchdog)
 {
-    uint64_t limit = BUSY_MS, copy_ms = 0;
+    const struct shared *shared = watchdog->shared;
+    uint64_t limit = watchdog->hasty ? HASTY_MS : BUSY_MS, copy_ms = 0;
     for (unsigned i = 0; i < PROGRAM_THREADS_MAX; i++) {
         const struct progress *progress = &shared->progress[i];
         if (atomic_load(&progress->phase) != PROGRESS_IDLE) {
-            limit += BUSY_THREAD_MS;
+            limit += watchdog->hasty ? 1 : BUSY_THREAD_MS;
             uint64_t ms = atomic_load(&progress->work_size) >> COPY_MS_SHIFT;
             copy_ms += ms < COPY_MS_MAX ? ms : COPY_MS_MAX;
         }
@@ -156,11 +159,10 @@ busy_limit_ms(const struct shared *shared)
 }
 
 void
-watchdog_init(struct watchdog *watchdog, const struct shared *shared, int pid,
-    unsigned patience)
+watchdog_init(
+    struct watchdog *watchdog, const struct shared *shared, int pid, bool hasty)
 {
-    *watchdog =
-        (struct watchdog){.shared = shared, .pid = pid, .patience = patience};
+    *watchdog = (struct watchdog){.shared = shared, .pid = pid, .hasty = hasty};
 }
 
 enum watchdog_state
@@ -173,19 +175,20 @@ watchdog_tick(struct watchdog *watchdog, uint64_t now_ms)
         watchdog->call_count = calls;
         watchdog->cpu_ms = cpu_ms_of_all(watchdog);
         watchdog->sleeping_ticks = 0;
+        watchdog->quiet_ticks = 0;
         return WATCHDOG_FINE;
     }
+    watchdog->quiet_ticks++;
     if (!all_sleep(watchdog)) {
         watchdog->sleeping_ticks = 0;
     } else if (!is_late) {
         watchdog->sleeping_ticks++;
     }
-    if (watchdog->sleeping_ticks * 8 >= SLEEPING_TICKS * watchdog->patience) {
+    unsigned ticks = watchdog->hasty ? HASTY_TICKS : SLEEPING_TICKS;
+    if (watchdog->sleeping_ticks >= ticks) {
         return WATCHDOG_ASLEEP;
     }
     uint64_t used_ms = cpu_ms_of_all(watchdog) - watchdog->cpu_ms;
-    bool is_busy =
-        (int64_t)used_ms > 0 &&
-        used_ms * 8 >= busy_limit_ms(watchdog->shared) * watchdog->patience;
+    bool is_busy = (int64_t)used_ms > 0 && used_ms >= busy_limit_ms(watchdog);
     return is_busy ? WATCHDOG_BUSY : WATCHDOG_FINE;
 }

@@ -32,17 +32,18 @@ enum watchdog_state {
 struct watchdog {
     const struct shared *shared;
     int pid;
-    unsigned patience;   /* in parts of 8; 8 is normal, less is to minimise */
+    bool hasty;          /* for tries that are confirmed later */
     uint64_t call_count; /* at the last tick */
     uint64_t cpu_ms;     /* that the child had used when a call last began */
     unsigned sleeping_ticks;
+    unsigned quiet_ticks; /* in which no call began */
     uint64_t last_tick_ms;
 };
 
 #define WATCHDOG_TICK_MS 50
 
 void watchdog_init(struct watchdog *watchdog, const struct shared *shared,
-    int pid, unsigned patience);
+    int pid, bool hasty);
 
 /* To be called every WATCHDOG_TICK_MS or so. */
 enum watchdog_state watchdog_tick(struct watchdog *watchdog, uint64_t now_ms);
