@@ -24,10 +24,11 @@
 #include "base/fork.h"
 #include "base/machine.h"
 
-/* About as long as parking and being woken take, a few microseconds: so the
- * wait costs at most twice what the better choice would have cost (Karlin et
- * al., "Competitive randomized algorithms for nonuniform problems", 1990). */
-#define SPINS_MAX 100
+/* Pauses between the last two looks; about twice as many in all. That is about
+ * as long as parking and being woken take, a few microseconds: so the wait
+ * costs at most twice what the better choice would have cost (Karlin et al.,
+ * "Competitive randomized algorithms for nonuniform problems", 1990). */
+#define SPIN_PAUSES_MAX 64
 
 bool sync_crowded;
 _Thread_local bool sync_forking;
@@ -61,7 +62,7 @@ passes_through(struct mtx *mtx)
 }
 
 static unsigned
-spins_max(void)
+pauses_max(void)
 {
     static _Atomic unsigned cpu_count;
     unsigned count = atomic_load_explicit(&cpu_count, memory_order_relaxed);
@@ -70,13 +71,18 @@ spins_max(void)
         count = machine.cpu_count();
         atomic_store_explicit(&cpu_count, count, memory_order_relaxed);
     }
-    return count > 1 ? SPINS_MAX : 0;
+    return count > 1 ? SPIN_PAUSES_MAX : 0;
 }
 
+/* Looks less and less often. Each look takes the cache line away from the
+ * holder, who needs it to unlock, and to lock again: what it does meanwhile
+ * undisturbed, it does many times faster. */
 static bool
 spin(struct mtx *mtx)
 {
-    for (unsigned i = spins_max(); i > 0; i--) {
+    unsigned max = pauses_max();
+
+    for (unsigned pause_count = 1; pause_count <= max; pause_count *= 2) {
         uint32_t seen = atomic_load_explicit(&mtx->state, memory_order_relaxed);
 
         if (seen == MTX_FREE && mtx_take(mtx)) {
@@ -85,7 +91,9 @@ spin(struct mtx *mtx)
         if (seen == MTX_WAITED || seen == MTX_FORKED) {
             return false;
         }
-        sync_pause();
+        for (unsigned i = 0; i < pause_count; i++) {
+            sync_pause();
+        }
     }
     return false;
 }

@@ -68,6 +68,15 @@ static inline void mtx_lock(struct mtx *mtx) ACQUIRES(*mtx);
 static inline bool mtx_trylock(struct mtx *mtx) TRY_ACQUIRES(true, *mtx);
 static inline void mtx_unlock(struct mtx *mtx) RELEASES(*mtx);
 
+/*
+ * The lock by being alone: true when no other thread can be running and nobody
+ * holds it. Nothing is written, so a few steps cost no more than without a
+ * lock. Until mtx_unlock_alone the caller may not fork, make a thread or take
+ * this lock. False: use mtx_lock.
+ */
+static inline bool mtx_lock_alone(struct mtx *mtx) TRY_ACQUIRES(true, *mtx);
+static inline void mtx_unlock_alone(struct mtx *mtx) RELEASES(*mtx);
+
 /* True when somebody holds it: for assertions, where the caller must. */
 static inline bool mtx_held(struct mtx *mtx);
 
@@ -163,6 +172,26 @@ mtx_unlock(struct mtx *mtx) NO_LOCK_ANALYSIS
     if (__builtin_expect(!mtx_drop(mtx), 0)) {
         mtx_unlock_slowly(mtx);
     }
+}
+
+/* The acquire pairs with the release in mtx_unlock of threads that ended. */
+static inline bool
+mtx_lock_alone(struct mtx *mtx) NO_LOCK_ANALYSIS
+{
+    bool taken = sync_alone() && atomic_load_explicit(&mtx->state,
+                                     memory_order_acquire) == MTX_FREE;
+
+    if (taken) {
+        MTX_WITNESS(witness_trylock(mtx));
+    }
+    return taken;
+}
+
+static inline void
+mtx_unlock_alone(struct mtx *mtx) NO_LOCK_ANALYSIS
+{
+    MTX_WITNESS(witness_unlock(mtx));
+    (void)mtx;
 }
 
 static inline bool

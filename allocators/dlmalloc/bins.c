@@ -85,8 +85,10 @@ take_from_trees(struct dlm_heap *heap, size_t size) REQUIRES(heap->lock)
     return cut(heap, chunk, size, is_small);
 }
 
-struct chunk *
-dlm_bins_take_best(struct dlm_heap *heap, size_t size)
+/* From the small bins above and the tries. NULL when none fits better than the
+ * victim. */
+static struct chunk *
+take_best(struct dlm_heap *heap, size_t size) REQUIRES(heap->lock)
 {
     struct chunk *chunk = NULL;
 
@@ -94,4 +96,111 @@ dlm_bins_take_best(struct dlm_heap *heap, size_t size)
         chunk = take_from_small(heap, size);
     }
     return chunk != NULL ? chunk : take_from_trees(heap, size);
+}
+
+struct chunk *
+dlm_bins_take(struct dlm_heap *heap, size_t size)
+{
+    struct chunk *chunk = dlm_bins_take_quickly(heap, size);
+
+    if (chunk == NULL) {
+        chunk = take_best(heap, size);
+    }
+    if (chunk == NULL && size <= heap->victim_size) {
+        chunk = dlm_bins_take_victim(heap, size);
+    }
+    if (chunk == NULL && size + CHUNK_MIN_SIZE <= heap->top_size) {
+        chunk = dlm_bins_take_top(heap, size);
+    }
+    return chunk;
+}
+
+/* ---- give */
+
+/* Puts a chunk of which all neighbours are used into its bin. */
+static void
+put_joined(struct dlm_heap *heap, struct chunk *chunk, size_t size)
+    REQUIRES(heap->lock)
+{
+    chunk_set_free(chunk, size);
+    dlm_bins_put(heap, chunk, size);
+    if (size >= DLM_RELEASE_MIN) {
+        dlm_segment_release(heap, chunk, size);
+    }
+}
+
+void
+dlm_bins_give_large(struct dlm_heap *heap, struct chunk *chunk, size_t size)
+{
+    put_joined(heap, chunk, size);
+}
+
+void
+dlm_bins_give_much(struct dlm_heap *heap)
+{
+    (void)dlm_segment_trim(heap, heap->tuning.top_pad);
+}
+
+void
+dlm_bins_remove_checked(struct dlm_heap *heap, struct chunk *chunk)
+{
+    if (!chunk_foot_matches(chunk)) {
+        dlm_misuse_free(chunk);
+    }
+    dlm_bins_remove(heap, chunk, chunk_size(chunk));
+}
+
+void
+dlm_bins_give_before_free(
+    struct dlm_heap *heap, struct chunk *chunk, size_t size)
+{
+    struct chunk *next = chunk_at(chunk, size);
+
+    dlm_bins_remove_checked(heap, next);
+    put_joined(heap, chunk, size + chunk_size(next));
+}
+
+/* The victim, which begins at chunk, has grown to size. */
+static void
+give_to_victim(struct dlm_heap *heap, struct chunk *chunk, size_t size)
+    REQUIRES(heap->lock)
+{
+    struct chunk *next = chunk_at(chunk, size);
+
+    if (next == heap->top) {
+        heap->victim = NULL;
+        heap->victim_size = 0;
+        dlm_bins_give_behind_used(heap, chunk, size);
+        return;
+    }
+    if ((next->head & DLM_USED) != 0) {
+        next->head &= ~CHUNK_PREV_USED;
+    } else {
+        dlm_bins_remove_checked(heap, next);
+        size += chunk_size(next);
+    }
+    chunk_set_free(chunk, size);
+    heap->victim_size = size;
+}
+
+/* The head left behind says that no chunk begins there. */
+void
+dlm_bins_give_behind_free(
+    struct dlm_heap *heap, struct chunk *chunk, size_t size)
+{
+    size_t prev_size = chunk->prev_foot;
+    struct chunk *prev = chunk_at(chunk, -prev_size);
+
+    if ((uintptr_t)prev - heap->low >= heap->span ||
+        (uintptr_t)prev % CHUNK_ALIGN != 0 ||
+        prev->head != (prev_size | CHUNK_PREV_USED)) {
+        dlm_misuse_free(prev);
+    }
+    chunk->head = 0;
+    if (prev == heap->victim) {
+        give_to_victim(heap, prev, prev_size + size);
+    } else {
+        dlm_bins_remove(heap, prev, prev_size);
+        dlm_bins_give_behind_used(heap, prev, prev_size + size);
+    }
 }

@@ -102,11 +102,6 @@ dlm_bins_remove(struct dlm_heap *heap, struct chunk *chunk, size_t size)
 
 /* ---- take */
 
-/* From the tries and, for small sizes, the small bins above: out of line. NULL
- * when none fits better than the victim. */
-struct chunk *dlm_bins_take_best(struct dlm_heap *heap, size_t size)
-    REQUIRES(heap->lock);
-
 static inline struct chunk *
 dlm_bins_take_small(struct dlm_heap *heap, unsigned index) REQUIRES(heap->lock)
 {
@@ -153,11 +148,12 @@ dlm_bins_take_top(struct dlm_heap *heap, size_t size) REQUIRES(heap->lock)
     return chunk;
 }
 
-/* A used chunk of at least that size, or NULL. */
+/* The steps of take that need no search; NULL when they do not serve. */
 static inline struct chunk *
-dlm_bins_take(struct dlm_heap *heap, size_t size) REQUIRES(heap->lock)
+dlm_bins_take_quickly(struct dlm_heap *heap, size_t size) REQUIRES(heap->lock)
 {
     uint64_t larger = heap->trees.map;
+    size_t victim_size = heap->victim_size;
 
     if (size < DLM_SMALL_MAX) {
         unsigned index = dlm_smallbin_index(size);
@@ -166,71 +162,64 @@ dlm_bins_take(struct dlm_heap *heap, size_t size) REQUIRES(heap->lock)
         if ((bits & 3) != 0) {
             return dlm_bins_take_small(heap, index + (unsigned)(~bits & 1));
         }
-        larger |= bits;
+        larger = size > victim_size ? larger | bits : 0;
     }
-    if (larger != 0 && (size > heap->victim_size || size >= DLM_SMALL_MAX)) {
-        struct chunk *chunk = dlm_bins_take_best(heap, size);
-
-        if (chunk != NULL) {
-            return chunk;
-        }
+    if (larger != 0) {
+        return NULL;
     }
-    if (size <= heap->victim_size) {
+    if (size <= victim_size) {
         return dlm_bins_take_victim(heap, size);
     }
-    if (size + CHUNK_MIN_SIZE <= heap->top_size) {
-        return dlm_bins_take_top(heap, size);
-    }
-    return NULL;
+    return size + CHUNK_MIN_SIZE <= heap->top_size
+               ? dlm_bins_take_top(heap, size)
+               : NULL;
 }
+
+/* A used chunk of at least that size, or NULL. */
+struct chunk *dlm_bins_take(struct dlm_heap *heap, size_t size)
+    REQUIRES(heap->lock);
 
 /* ---- give */
 
-/* Joins a chunk to top, which is behind it. Gives memory back when there is
- * much. */
+/* Each of these does the rest of give, so that give calls nothing on its way
+ * and returns to nothing: the commonest cases need no stack. */
+void dlm_bins_give_behind_free(struct dlm_heap *heap, struct chunk *chunk,
+    size_t size) REQUIRES(heap->lock);
+void dlm_bins_give_before_free(struct dlm_heap *heap, struct chunk *chunk,
+    size_t size) REQUIRES(heap->lock);
+void dlm_bins_give_large(struct dlm_heap *heap, struct chunk *chunk,
+    size_t size) REQUIRES(heap->lock);
+void dlm_bins_give_much(struct dlm_heap *heap) REQUIRES(heap->lock);
+
+/* Gives a chunk that nothing free is before. Joins it to what is behind, or
+ * puts it into a bin. */
 static inline void
-dlm_bins_give_top(struct dlm_heap *heap, struct chunk *chunk, size_t size)
-    REQUIRES(heap->lock)
+dlm_bins_give_behind_used(struct dlm_heap *heap, struct chunk *chunk,
+    size_t size) REQUIRES(heap->lock)
 {
-    heap->top = chunk;
-    heap->top_size += size;
-    chunk->head = heap->top_size | CHUNK_PREV_USED;
-    if (__builtin_expect(heap->top_size > heap->tuning.trim_threshold, 0)) {
-        (void)dlm_segment_trim(heap, heap->tuning.top_pad);
-    }
-}
+    struct chunk *next = chunk_at(chunk, size);
 
-/* The free chunk before, taken out of its bin unless it is the victim. The head
- * left behind says that no chunk begins there. */
-static inline struct chunk *
-dlm_bins_join_prev(struct dlm_heap *heap, struct chunk *chunk)
-    REQUIRES(heap->lock)
-{
-    size_t prev_size = chunk->prev_foot;
-    struct chunk *prev = chunk_at(chunk, -prev_size);
-
-    if (__builtin_expect((uintptr_t)prev - heap->low >= heap->span ||
-                             prev->head != (prev_size | CHUNK_PREV_USED),
-            0)) {
-        dlm_misuse_free(chunk);
-    }
-    if (prev != heap->victim) {
-        dlm_bins_remove(heap, prev, prev_size);
-    }
-    chunk->head = 0;
-    return prev;
-}
-
-/* The free chunk behind, other than top: likewise. */
-static inline void
-dlm_bins_join_next(struct dlm_heap *heap, struct chunk *next)
-    REQUIRES(heap->lock)
-{
-    if (__builtin_expect(!chunk_foot_matches(next), 0)) {
-        dlm_misuse_free(next);
-    }
-    if (next != heap->victim) {
-        dlm_bins_remove(heap, next, chunk_size(next));
+    if ((next->head & DLM_USED) != 0) {
+        next->head &= ~CHUNK_PREV_USED;
+        chunk_set_free(chunk, size);
+        if (size >= DLM_SMALL_MAX) {
+            dlm_bins_give_large(heap, chunk, size);
+            return;
+        }
+        dlm_bins_put(heap, chunk, size);
+    } else if (next == heap->victim) {
+        heap->victim = chunk;
+        heap->victim_size += size;
+        chunk_set_free(chunk, heap->victim_size);
+    } else if (next == heap->top) {
+        heap->top = chunk;
+        heap->top_size += size;
+        chunk->head = heap->top_size | CHUNK_PREV_USED;
+        if (__builtin_expect(heap->top_size > heap->tuning.trim_threshold, 0)) {
+            dlm_bins_give_much(heap);
+        }
+    } else {
+        dlm_bins_give_before_free(heap, chunk, size);
     }
 }
 
@@ -239,38 +228,15 @@ static inline void
 dlm_bins_give(struct dlm_heap *heap, struct chunk *chunk, size_t size)
     REQUIRES(heap->lock)
 {
-    struct chunk *next = chunk_at(chunk, size);
-    struct chunk *victim = heap->victim;
-    bool is_victim = false;
-
     poison_free(chunk_block(chunk), size - DLM_OVERHEAD);
     if ((chunk->head & CHUNK_PREV_USED) == 0) {
-        chunk = dlm_bins_join_prev(heap, chunk);
-        size += chunk_size(chunk);
-        is_victim = chunk == victim;
-    }
-    if ((next->head & DLM_USED) != 0) {
-        next->head &= ~CHUNK_PREV_USED;
-    } else if (next == heap->top) {
-        if (is_victim) {
-            heap->victim = NULL;
-            heap->victim_size = 0;
-        }
-        dlm_bins_give_top(heap, chunk, size);
-        return;
+        dlm_bins_give_behind_free(heap, chunk, size);
     } else {
-        dlm_bins_join_next(heap, next);
-        size += chunk_size(next);
-        is_victim |= next == victim;
-    }
-    chunk_set_free(chunk, size);
-    if (is_victim) {
-        heap->victim = chunk;
-        heap->victim_size = size;
-        return;
-    }
-    dlm_bins_put(heap, chunk, size);
-    if (__builtin_expect(size >= DLM_RELEASE_MIN, 0)) {
-        dlm_segment_release(heap, chunk, size);
+        dlm_bins_give_behind_used(heap, chunk, size);
     }
 }
+
+/* Takes a free chunk out of its bin that is neither the victim nor top, once
+ * its foot has been checked. */
+void dlm_bins_remove_checked(struct dlm_heap *heap, struct chunk *chunk)
+    REQUIRES(heap->lock);

@@ -26,8 +26,9 @@
 
 /* ---- take */
 
-struct chunk *
-dlm_block_take_slowly(struct dlm_heap *heap, size_t size)
+/* No free chunk is large enough: memory from the OS. */
+static struct chunk *
+take_more(struct dlm_heap *heap, size_t size) REQUIRES(heap->lock)
 {
     if (heap->cookie == 0) {
         dlm_heap_start(heap);
@@ -42,11 +43,39 @@ dlm_block_take_slowly(struct dlm_heap *heap, size_t size)
     return dlm_segment_grow(heap, size) ? dlm_bins_take(heap, size) : NULL;
 }
 
+/* A used chunk of at least that size, or NULL. */
+static inline struct chunk *
+take_chunk(struct dlm_heap *heap, size_t size) REQUIRES(heap->lock)
+{
+    struct chunk *chunk = dlm_bins_take_quickly(heap, size);
+
+    if (chunk == NULL) {
+        chunk = dlm_bins_take(heap, size);
+    }
+    if (chunk == NULL) {
+        chunk = take_more(heap, size);
+    }
+    ASSERT_HEAP(dlm_inspect_sometimes(heap));
+    return chunk;
+}
+
 static void *
 out_of_memory(void)
 {
     errno = ENOMEM;
     return NULL;
+}
+
+void *
+dlm_block_take_locked(struct dlm_heap *heap, size_t size)
+{
+    if (size > DLM_REQUEST_MAX) {
+        return out_of_memory();
+    }
+    mtx_lock(&heap->lock);
+    struct chunk *chunk = take_chunk(heap, chunk_size_for(size, DLM_OVERHEAD));
+    mtx_unlock(&heap->lock);
+    return chunk == NULL ? out_of_memory() : chunk_block(chunk);
 }
 
 void *
@@ -59,7 +88,7 @@ dlm_block_take_zeroed(struct dlm_heap *heap, size_t count, size_t size)
     }
     mtx_lock(&heap->lock);
     struct chunk *chunk =
-        dlm_block_take_locked(heap, chunk_size_for(product, DLM_OVERHEAD));
+        take_chunk(heap, chunk_size_for(product, DLM_OVERHEAD));
     bool is_fresh = chunk != NULL && (chunk->head & DLM_DIRECT) != 0;
     mtx_unlock(&heap->lock);
     if (chunk == NULL) {
@@ -197,10 +226,10 @@ find_direct(struct dlm_heap *heap, const void *block) REQUIRES(heap->lock)
     return direct;
 }
 
-void
-dlm_block_give_slowly(struct dlm_heap *heap, void *block)
+static void
+give_direct(struct dlm_heap *heap, struct dlm_direct *direct)
+    RELEASES(heap->lock)
 {
-    struct dlm_direct *direct = find_direct(heap, block);
     size_t mapped_size = direct->mapped_size;
 
     dlm_tuning_learn(&heap->tuning, mapped_size);
@@ -213,8 +242,26 @@ dlm_block_give_slowly(struct dlm_heap *heap, void *block)
     }
 }
 
-/* Whether a block of `usable` bytes in a segment can come from a request for
- * size: what is left over is less than a chunk. */
+void
+dlm_block_give_locked(struct dlm_heap *heap, void *block)
+{
+    struct chunk *chunk = chunk_of_block(block);
+
+    if (block == NULL) {
+        return;
+    }
+    mtx_lock(&heap->lock);
+    if (dlm_block_is_sound(heap, chunk)) {
+        dlm_bins_give(heap, chunk, chunk_size(chunk));
+        ASSERT_HEAP(dlm_inspect_sometimes(heap));
+        mtx_unlock(&heap->lock);
+    } else {
+        give_direct(heap, find_direct(heap, block));
+    }
+}
+
+/* Whether a chunk in a segment can come from a request for size: what is left
+ * over is less than a chunk. */
 static bool
 can_be_sized(size_t chunk_bytes, size_t size)
 {
@@ -287,7 +334,7 @@ take_behind(struct dlm_heap *heap, struct chunk *next, size_t need)
         return chunk_size(dlm_bins_take_victim(heap, need));
     }
     size_t size = chunk_size(next);
-    dlm_bins_join_next(heap, next);
+    dlm_bins_remove_checked(heap, next);
     chunk_at(next, size)->head |= CHUNK_PREV_USED;
     poison_use(chunk_block(next), size - DLM_OVERHEAD);
     return size;

@@ -3,7 +3,9 @@
  *
  *     malloc, free, realloc ... --> block --> bins, segment, direct
  *
- * Each call is lock, body, unlock. A block that is given back is checked first:
+ * Each call is lock, body, unlock. While the process has one thread, the lock of
+ * a call that needs no search and no system call is that nobody else runs: then
+ * malloc and free write to nothing but chunks and the heap's bins. A block that is given back is checked first:
  * it must lie in the heap's bounds, its head must say that it is used, and the
  * footer behind it must be this heap's and name this size. What fails is named
  * by misuse.h.
@@ -24,13 +26,9 @@
 #include "dlmalloc/heap.h"
 #include "dlmalloc/inspect.h"
 
-/* What dlm_block_take_locked does when no free chunk is large enough. */
-struct chunk *dlm_block_take_slowly(struct dlm_heap *heap, size_t size)
-    REQUIRES(heap->lock);
-
-/* Any block but a sound one in a segment. Unlocks. */
-void dlm_block_give_slowly(struct dlm_heap *heap, void *block)
-    RELEASES(heap->lock);
+/* The same with the lock, and whatever else it takes. */
+void *dlm_block_take_locked(struct dlm_heap *heap, size_t size);
+void dlm_block_give_locked(struct dlm_heap *heap, void *block);
 
 /* True if the chunk is used and whole, and lies in a segment. */
 static inline bool
@@ -42,60 +40,51 @@ dlm_block_is_sound(const struct dlm_heap *heap, const struct chunk *chunk)
         return false;
     }
     size_t size = chunk_size(chunk);
-    return size <= heap->span - offset &&
-           (chunk->head & (DLM_USED | DLM_DIRECT)) == DLM_USED &&
-           *chunk_foot(chunk, size) == dlm_footer(heap, size);
-}
-
-/* A used chunk of at least that size, from a bin, a grown top or a mapping of
- * its own; NULL when out of memory. */
-static inline struct chunk *
-dlm_block_take_locked(struct dlm_heap *heap, size_t size) REQUIRES(heap->lock)
-{
-    struct chunk *chunk = dlm_bins_take(heap, size);
-
-    if (__builtin_expect(chunk == NULL, 0)) {
-        chunk = dlm_block_take_slowly(heap, size);
+    if (size > heap->span - offset ||
+        (chunk->head & (DLM_USED | DLM_DIRECT)) != DLM_USED) {
+        return false;
     }
-    ASSERT_HEAP(dlm_inspect_sometimes(heap));
-    return chunk;
+    const struct chunk *next = chunk_at(chunk, size);
+    return next->prev_foot == dlm_footer(heap, size) &&
+           (next->head & CHUNK_PREV_USED) != 0;
 }
 
 /* malloc */
 static inline void *
 dlm_block_take(struct dlm_heap *heap, size_t size)
 {
-    struct chunk *chunk = NULL;
+    if (__builtin_expect(
+            size <= DLM_REQUEST_MAX && mtx_lock_alone(&heap->lock), 1)) {
+        struct chunk *chunk =
+            dlm_bins_take_quickly(heap, chunk_size_for(size, DLM_OVERHEAD));
 
-    if (__builtin_expect(size <= DLM_REQUEST_MAX, 1)) {
-        mtx_lock(&heap->lock);
-        chunk = dlm_block_take_locked(heap, chunk_size_for(size, DLM_OVERHEAD));
-        mtx_unlock(&heap->lock);
+        ASSERT_HEAP(dlm_inspect_sometimes(heap));
+        mtx_unlock_alone(&heap->lock);
+        if (__builtin_expect(chunk != NULL, 1)) {
+            return chunk_block(chunk);
+        }
     }
-    if (__builtin_expect(chunk == NULL, 0)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return chunk_block(chunk);
+    return dlm_block_take_locked(heap, size);
 }
 
-/* free */
+/* free. NULL lies in no segment. */
 static inline void
 dlm_block_give(struct dlm_heap *heap, void *block)
 {
     struct chunk *chunk = chunk_of_block(block);
 
-    if (__builtin_expect(block == NULL, 0)) {
-        return;
+    if (__builtin_expect(mtx_lock_alone(&heap->lock), 1)) {
+        bool is_sound = dlm_block_is_sound(heap, chunk);
+
+        if (__builtin_expect(is_sound, 1)) {
+            dlm_bins_give(heap, chunk, chunk_size(chunk));
+            ASSERT_HEAP(dlm_inspect_sometimes(heap));
+            mtx_unlock_alone(&heap->lock);
+            return;
+        }
+        mtx_unlock_alone(&heap->lock);
     }
-    mtx_lock(&heap->lock);
-    if (__builtin_expect(!dlm_block_is_sound(heap, chunk), 0)) {
-        dlm_block_give_slowly(heap, block);
-        return;
-    }
-    dlm_bins_give(heap, chunk, chunk_size(chunk));
-    ASSERT_HEAP(dlm_inspect_sometimes(heap));
-    mtx_unlock(&heap->lock);
+    dlm_block_give_locked(heap, block);
 }
 
 /* calloc, memalign, realloc, free_sized, free_aligned_sized,

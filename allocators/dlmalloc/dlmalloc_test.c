@@ -154,7 +154,7 @@ dlmalloc_keeps_contents_under_churn(void **state)
 static void *
 churn_thread(void *seed)
 {
-    churn(NULL, (uintptr_t)seed, 3000, 3000);
+    churn(NULL, (uintptr_t)seed, 2000, 3000);
     return NULL;
 }
 
@@ -162,7 +162,7 @@ static void
 dlmalloc_serves_threads_that_come_and_go(void **state)
 {
     (void)state;
-    for (uintptr_t round = 0; round < 5; round++) {
+    for (uintptr_t round = 0; round < 3; round++) {
         pthread_t threads[4];
 
         for (uintptr_t i = 0; i < 4; i++) {
