@@ -81,13 +81,37 @@ refuse(const struct command *command, int why, char **argv)
         command->name);
 }
 
+/* getopt's letters: those that the options name, and h for help. */
+static void
+list_letters(const struct option *options, char letters[64])
+{
+    strcpy(letters, "+:h");
+    for (int i = 0; options[i].name != NULL; i++) {
+        char letter[3] = {
+            (char)options[i].val, options[i].has_arg ? ':' : '\0', '\0'};
+        strcat(letters, letter);
+    }
+}
+
+static int
+find_letter(const struct option *options, int letter)
+{
+    int i = 0;
+    while (options[i].name != NULL && options[i].val != letter) {
+        i++;
+    }
+    return i;
+}
+
 int
 cli_option(const struct command *command, int argc, char **argv,
     const struct option *options)
 {
+    char letters[64];
     int index = -1;
     opterr = 0;
-    int result = getopt_long(argc, argv, "+:h", options, &index);
+    list_letters(options, letters);
+    int result = getopt_long(argc, argv, letters, options, &index);
     if (result == -1) {
         return -1;
     }
@@ -98,7 +122,7 @@ cli_option(const struct command *command, int argc, char **argv,
     if (result == '?' || result == ':') {
         refuse(command, result, argv);
     }
-    return index;
+    return index >= 0 ? index : find_letter(options, result);
 }
 
 uint64_t

@@ -29,7 +29,8 @@ struct command {
     int (*run)(const struct command *command, int argc, char **argv);
 };
 
-extern const struct command command_list, command_stress, command_repro;
+extern const struct command command_list, command_stress, command_repro,
+    command_record;
 extern const struct command command_explore, command_observed_repro;
 
 /* Set by SIGINT, SIGTERM and SIGHUP: end soon, findings first. */
@@ -42,7 +43,8 @@ _Noreturn void cli_fail(const struct command *command, enum status status,
 
 /*
  * As getopt_long, but wrong usage ends in cli_fail, and --help, which every
- * command has, prints and exits. The index into options, or -1 at the end.
+ * command has, prints and exits. An option's val is its letter, or 0. The
+ * index into options, or -1 at the end.
  */
 int cli_option(const struct command *command, int argc, char **argv,
     const struct option *options);

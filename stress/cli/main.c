@@ -10,7 +10,7 @@
 #include "scenarios/scenario.h"
 
 static const struct command *const commands[] = {
-    &command_list, &command_stress, &command_repro, NULL};
+    &command_list, &command_stress, &command_repro, &command_record, NULL};
 
 static int
 print_help(void)
