@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # lib.sh - what the scripts of ci/ share. They source it from the top of the tree.
 #
 # Any clang from 14 on can build the sanitizer, fuzz and observe presets, 19 by
