@@ -67,6 +67,18 @@ leads_to_end(const struct dlm_segment *segment, const struct chunk *chunk)
     return true;
 }
 
+/* Head and footer agree: then it is the head behind them that was written. */
+static bool
+is_whole(const struct dlm_heap *heap, const struct dlm_segment *segment,
+    const struct chunk *chunk)
+{
+    size_t size = chunk_size(chunk);
+
+    return size <= (uintptr_t)dlm_segment_end(segment) - (uintptr_t)chunk &&
+           (chunk->head & DLM_USED) != 0 &&
+           *chunk_foot(chunk, size) == dlm_footer(heap, size);
+}
+
 /* The word behind the chunk is the footer of one that ends there too: then it
  * is the size that is wrong. */
 static bool
@@ -90,6 +102,9 @@ name_in_segment(const struct dlm_heap *heap, const struct dlm_segment *segment,
     if (around != chunk) {
         return (around->head & DLM_USED) != 0 ? "invalid pointer"
                                               : "double free";
+    }
+    if (is_whole(heap, segment, chunk)) {
+        return "corrupted footer";
     }
     if (!leads_to_end(segment, chunk)) {
         return "corrupted size";

@@ -11,7 +11,7 @@
  *   "invalid pointer"        no block begins there
  *   "double free"            a block that is free already
  *   "corrupted size"         the word before the block was overwritten
- *   "corrupted footer"       the word behind the block was overwritten
+ *   "corrupted footer"       the words behind the block were overwritten
  *   "corrupted free chunk"   a free chunk was written to
  *   "corrupted heap"         chunks do not lead from one to the next
  *   "block of another heap"  it came from another dlm_open()

@@ -1,0 +1,277 @@
+/*
+ * oom_test.c - whichever call to the OS fails, the heap is whole and goes on
+ *
+ * One script of calls is run again and again. In run n the n-th call to the OS
+ * fails, or every one from the n-th on, until the script needs fewer than n.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "alloc.h"
+#include "base/pages.h"
+#include "dlmalloc/dlmalloc.h"
+
+#define BLOCKS 12
+#define MIB    ((size_t)1 << 20)
+
+/* The heap under test, and what it is believed to hold. */
+struct script {
+    struct heap *heap;
+    unsigned char *blocks[BLOCKS];
+    size_t sizes[BLOCKS];
+    unsigned refused; /* calls that got no memory */
+};
+
+static void
+assert_holds(const struct script *script, unsigned i, size_t size)
+{
+    const unsigned char *block = script->blocks[i];
+
+    for (size_t at = 0; at < size; at += at < 64 ? 1 : 509) {
+        assert_int_equal(block[at], i + 1);
+    }
+    assert_int_equal(block[size - 1], i + 1);
+}
+
+/* What a call returned for slot i. */
+static void
+keep(struct script *script, unsigned i, void *block, size_t size)
+{
+    if (block == NULL) {
+        assert_int_equal(errno, ENOMEM);
+        script->refused++;
+        return;
+    }
+    script->blocks[i] = block;
+    script->sizes[i] = size;
+    memset(block, (int)i + 1, size);
+}
+
+static void
+take(struct script *script, unsigned i, size_t align, size_t size)
+{
+    errno = 0;
+    void *block = align == 0 ? dlm_ops.malloc(script->heap, size)
+                             : dlm_ops.memalign(script->heap, align, size);
+
+    if (align != 0) {
+        assert_int_equal((uintptr_t)block % align, 0);
+    }
+    keep(script, i, block, size);
+    dlm_ops.check(script->heap);
+}
+
+static void
+take_zeroed(struct script *script, unsigned i, size_t size)
+{
+    errno = 0;
+    unsigned char *block = dlm_ops.calloc(script->heap, 1, size);
+
+    for (size_t at = 0; block != NULL && at < size; at += 61) {
+        assert_int_equal(block[at], 0);
+    }
+    keep(script, i, block, size);
+    dlm_ops.check(script->heap);
+}
+
+/* Refused, the block is as it was. */
+static void
+resize(struct script *script, unsigned i, size_t size)
+{
+    size_t old_size = script->sizes[i];
+
+    if (script->blocks[i] == NULL) {
+        return;
+    }
+    errno = 0;
+    unsigned char *block =
+        dlm_ops.realloc(script->heap, script->blocks[i], size);
+    if (block != NULL) {
+        script->blocks[i] = block;
+        old_size = size < old_size ? size : old_size;
+    }
+    assert_holds(script, i, old_size);
+    keep(script, i, block, size);
+    dlm_ops.check(script->heap);
+}
+
+static void
+give(struct script *script, unsigned i)
+{
+    if (script->blocks[i] != NULL) {
+        errno = 1234;
+        assert_holds(script, i, script->sizes[i]);
+        dlm_ops.free(script->heap, script->blocks[i]);
+        script->blocks[i] = NULL;
+        assert_int_equal(errno, 1234);
+        dlm_ops.check(script->heap);
+    }
+}
+
+/* Reaches every call to the OS: segments made, grown, trimmed, released and
+ * purged; mappings made, cut, moved and given back. */
+static void
+play(struct script *script)
+{
+    take(script, 0, 0, 100);
+    take(script, 1, 0, 300000);
+    take_zeroed(script, 2, 700000);
+    take(script, 3, 65536, 5 * MIB);
+    take(script, 4, 4096, 100000);
+    resize(script, 1, 3 * MIB);
+    take(script, 5, 0, 200000);
+    resize(script, 5, 240000);
+    take(script, 6, 0, 200000);
+    take(script, 7, 0, 100);
+    resize(script, 2, 100000);
+    resize(script, 2, 100);
+    give(script, 3);
+    give(script, 6);
+    (void)dlm_ops.trim(script->heap, 0);
+    dlm_ops.check(script->heap);
+    take(script, 8, 0, 30 * MIB);
+    take(script, 9, 0, 200000);
+    give(script, 8);
+    give(script, 1);
+    take_zeroed(script, 10, 4 * MIB);
+    take(script, 11, 0, 4 * MIB);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        give(script, i);
+    }
+    (void)dlm_ops.trim(script->heap, 0);
+    dlm_ops.check(script->heap);
+}
+
+static void
+assert_balanced(struct heap *heap)
+{
+    struct alloc_stats stats;
+
+    dlm_ops.stats(heap, &stats);
+    assert_int_equal(stats.used_count, 0);
+    assert_int_equal(stats.mapped_size, stats.free_size + stats.meta_size);
+}
+
+/* Run n; returns whether the script came so far. */
+static bool
+play_with_fault(uint64_t n, bool every, unsigned *refused)
+{
+    struct script script = {.heap = dlm_ops.open()};
+
+    assert_non_null(script.heap);
+    pages_fail_at(n, every);
+    play(&script);
+    bool is_reached = pages_call_count() >= n;
+    pages_fail_at(0, false);
+    assert_balanced(script.heap);
+    *refused += script.refused;
+    script.refused = 0;
+    play(&script); /* Memory is back: so is the heap. */
+    assert_int_equal(script.refused, 0);
+    assert_balanced(script.heap);
+    dlm_ops.close(script.heap);
+    return is_reached;
+}
+
+static void
+heap_survives_each_single_fault(void **state)
+{
+    (void)state;
+    unsigned refused = 0;
+    uint64_t n = 1;
+
+    while (play_with_fault(n, false, &refused)) {
+        n++;
+    }
+    assert_true(n > 25);
+}
+
+static void
+heap_survives_when_memory_runs_out(void **state)
+{
+    (void)state;
+    unsigned refused = 0;
+    uint64_t n = 1;
+
+    while (play_with_fault(n, true, &refused)) {
+        n++;
+    }
+    assert_true(n > 25);
+    assert_true(refused > 100);
+}
+
+static void
+open_fails_cleanly(void **state)
+{
+    (void)state;
+    pages_fail_at(1, false);
+    errno = 0;
+    assert_null(dlm_open());
+    assert_int_equal(errno, ENOMEM);
+    pages_fail_at(0, false);
+}
+
+/* Fewer addresses than a segment would like to reserve. */
+static void
+segment_makes_do_with_what_it_needs(void **state)
+{
+    (void)state;
+    struct heap *heap = dlm_ops.open();
+    struct alloc_stats stats;
+
+    pages_fail_at(1, false); /* the large reservation */
+    char *block = dlm_ops.malloc(heap, 1000);
+    assert_non_null(block);
+    assert_int_equal(pages_call_count(), 3);
+    pages_fail_at(0, false);
+    dlm_ops.check(heap);
+    dlm_ops.stats(heap, &stats);
+    assert_true(stats.mapped_size < 64 << 10);
+    dlm_ops.close(heap);
+}
+
+/* A mapping that cannot be given back is memory for other blocks. */
+static void
+unmappable_block_becomes_a_segment(void **state)
+{
+    (void)state;
+    struct heap *heap = dlm_ops.open();
+    struct alloc_stats before;
+    struct alloc_stats after;
+
+    char *block = dlm_ops.malloc(heap, 10 * MIB);
+    dlm_ops.stats(heap, &before);
+    pages_fail_at(1, false);
+    dlm_ops.free(heap, block);
+    pages_fail_at(0, false);
+    dlm_ops.check(heap);
+    dlm_ops.stats(heap, &after);
+    assert_int_equal(after.mapped_size, before.mapped_size);
+    assert_int_equal(after.direct_count, 0);
+    assert_true(after.free_size >= 10 * MIB);
+    char *again = dlm_ops.malloc(heap, 9 * MIB);
+    assert_true(again > block - 4096 && again < block + 10 * MIB);
+    dlm_ops.free(heap, again); /* Now the whole segment is free: it goes. */
+    dlm_ops.stats(heap, &after);
+    assert_true(after.mapped_size < before.mapped_size);
+    dlm_ops.close(heap);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(heap_survives_each_single_fault),
+        cmocka_unit_test(heap_survives_when_memory_runs_out),
+        cmocka_unit_test(open_fails_cleanly),
+        cmocka_unit_test(segment_makes_do_with_what_it_needs),
+        cmocka_unit_test(unmappable_block_becomes_a_segment),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
