@@ -278,7 +278,7 @@ observed_run(struct observed *observed, const struct program *program,
 {
     observed->program = program;
     observed->plan = (struct observe_plan){
-        .thread_count = program->thread_count,
+        .thread_count = program->thread_count > 0 ? program->thread_count : 1,
         .body = run_list,
         .end = end_program,
         .arg = observed,
