@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -29,25 +28,6 @@
 #define PROOF_MIN_NS   (SECOND_NS * 4)
 #define PROOF_MAX_NS   (SECOND_NS * 30)
 #define PASS_NS        (SECOND_NS * 4) /* of a scenario that has an end */
-
-bool
-campaign_make_out(
-    const struct campaign *campaign, char *error, size_t error_size)
-{
-    struct stat status;
-    int why = 0;
-    if (mkdir(campaign->out, 0777) != 0 && errno != EEXIST) {
-        why = errno;
-    } else if (stat(campaign->out, &status) != 0) {
-        why = errno;
-    } else if (!S_ISDIR(status.st_mode)) {
-        why = ENOTDIR;
-    } else if (access(campaign->out, W_OK | X_OK) != 0) {
-        why = errno;
-    }
-    snprintf(error, error_size, "%s: %s", campaign->out, strerror(why));
-    return why == 0;
-}
 
 /* The last part of a target's path, for names of files. */
 static const char *
@@ -88,7 +68,7 @@ write_program(struct campaign *campaign, const struct pair *pair,
         return false;
     }
     char why[512];
-    if (!campaign_make_out(campaign, why, sizeof why)) {
+    if (!cli_make_directory(campaign->out, why, sizeof why)) {
         report_note(&campaign->report, "malstrom stress: %s", why);
         return false;
     }

@@ -62,9 +62,4 @@ struct campaign {
     bool could_not_run;
 };
 
-/* Makes the directory for findings, if need be, and checks that it can be
- * written to. False: error says why not. */
-bool campaign_make_out(
-    const struct campaign *campaign, char *error, size_t error_size);
-
 int campaign_run(struct campaign *campaign);

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 _Atomic bool cli_stop;
 
@@ -160,4 +162,22 @@ cli_number(const struct command *command, const char *option, const char *text,
             option, text, (unsigned long)min, (unsigned long)max);
     }
     return value;
+}
+
+bool
+cli_make_directory(const char *path, char *error, size_t error_size)
+{
+    struct stat status;
+    int why = 0;
+    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+        why = errno;
+    } else if (stat(path, &status) != 0) {
+        why = errno;
+    } else if (!S_ISDIR(status.st_mode)) {
+        why = ENOTDIR;
+    } else if (access(path, W_OK | X_OK) != 0) {
+        why = errno;
+    }
+    snprintf(error, error_size, "%s: %s", path, strerror(why));
+    return why == 0;
 }

@@ -12,6 +12,7 @@
 #include <getopt.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum status {
@@ -55,3 +56,7 @@ uint64_t cli_time_ms(
 /* A decimal number (or 0x...) in min .. max. */
 uint64_t cli_number(const struct command *command, const char *option,
     const char *text, uint64_t min, uint64_t max);
+
+/* Makes the directory for findings, if need be, and checks that it can be
+ * written to. False: error says why not. */
+bool cli_make_directory(const char *path, char *error, size_t error_size);

@@ -46,6 +46,7 @@ struct session {
     uint64_t time_ns; /* 0: as long as runs_max says */
     const char *path; /* of the given program */
     const char *out;
+    bool out_given;
     const char *policy_text;
     bool is_json, is_replay;
     unsigned times; /* of a replay */
@@ -194,6 +195,7 @@ set_option(struct session *session, int option, const char *value)
         break;
     case OPT_OUT:
         session->out = value;
+        session->out_given = true;
         break;
     case OPT_FAIL_OS:
         explore->sweep = EXPLORE_FAIL_OS;
@@ -336,7 +338,11 @@ write_program(
         session->explore.program != NULL ? "given" : scenario_collide.name,
         (unsigned long long)session->explore.seed,
         (unsigned long long)finding->run);
-    if (!file_save(program, path, &error)) {
+    char why[512];
+    if (!cli_make_directory(session->out, why, sizeof(why))) {
+        report_note(&session->report, "malstrom explore: %s", why);
+        strcpy(path, "-");
+    } else if (!file_save(program, path, &error)) {
         report_note(&session->report, "malstrom explore: %s", error.line);
         strcpy(path, "-");
     }
@@ -550,6 +556,11 @@ wait_for_child(struct session *session, pid_t pid)
 static void
 begin_session(struct session *session)
 {
+    char why[512];
+    if (session->out_given &&
+        !cli_make_directory(session->out, why, sizeof(why))) {
+        cli_fail(current, STATUS_CANNOT_RUN, "%s", why);
+    }
     session->place = mmap(NULL, sizeof(*session->place), PROT_READ | PROT_WRITE,
         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (session->place == MAP_FAILED) {

@@ -10,7 +10,13 @@
 #include "scenarios/scenario.h"
 
 static const struct command *const commands[] = {
-    &command_list, &command_stress, &command_repro, &command_record, NULL};
+    &command_list,
+    &command_stress,
+    &command_explore,
+    &command_repro,
+    &command_record,
+    NULL,
+};
 
 static int
 print_help(void)

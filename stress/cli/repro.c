@@ -1,6 +1,9 @@
 /*
  * repro.c - `malstrom repro`: runs one heap program again, and counts
  *
+ * A program with a schedule for several threads is for malstrom-observe, which
+ * keeps to it.
+ *
  * Each time is a process of its own, so that no run sees what an earlier one
  * left. A program of one thread shows its finding every time or never.
  */
@@ -9,6 +12,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/observed.h"
 #include "cli/proof.h"
 #include "cli/report.h"
 #include "program/file.h"
@@ -242,6 +246,9 @@ run(const struct command *command, int argc, char **argv)
     load(&repro);
     choose_target(&repro);
     choose_policy(&repro);
+    if (!repro.minimise && observed_is_meant(repro.program)) {
+        observed_exec(argv); /* back here when it is not there */
+    }
     if (repro.times == 0) {
         repro.times = repro.program->thread_count > 1 ? TIMES_THREADS : 1;
     }

@@ -154,7 +154,7 @@ check_out(const struct campaign *campaign)
 {
     char error[512];
     if (campaign->out_given &&
-        !campaign_make_out(campaign, error, sizeof error)) {
+        !cli_make_directory(campaign->out, error, sizeof error)) {
         cli_fail(&command_stress, STATUS_CANNOT_RUN, "%s", error);
     }
 }
