@@ -15,6 +15,7 @@
 
 #define MODEST_SIZE ((size_t)1 << 20)
 #define ALIGN_MAX   ((size_t)1 << 16) /* larger ones some refuse by EINVAL */
+#define HUGE_SIZE   ((size_t)1 << 47) /* no address space serves more */
 
 static bool
 is_power_of_two(size_t value)
@@ -164,7 +165,10 @@ contract_breaks_refused(const struct policy *policy, const struct call *call,
     bool may_be_invalid =
         contract_align_is_bad(call) || call->align > ALIGN_MAX ||
         (call->kind == OP_ALIGNED_ALLOC && size % call->align != 0);
-    if (!policy_has(policy, CLAUSE_ERRNO_NULL) || call->error == ENOMEM ||
+    bool is_absurd = !is_size || size > HUGE_SIZE || call->align > HUGE_SIZE ||
+                     contract_align_is_bad(call);
+    enum clause clause = is_absurd ? CLAUSE_ERRNO_ABSURD : CLAUSE_ERRNO_NULL;
+    if (!policy_has(policy, clause) || call->error == ENOMEM ||
         (call->error == EINVAL && may_be_invalid)) {
         return false;
     }

@@ -322,6 +322,17 @@ static void
 oracle_wants_enomem_with_null(void **state)
 {
     (void)state;
+    assert_true(refuse(OP_MALLOC, 0, (size_t)1 << 45, ENOMEM));
+    assert_false(refuse(OP_MALLOC, 0, (size_t)1 << 45, CALL_ERRNO));
+    assert_finding(VERDICT_ERRNO);
+}
+
+static void
+oracle_wants_enomem_with_absurd_requests_when_posix_is_judged(void **state)
+{
+    (void)state;
+    assert_true(refuse(OP_MALLOC, 0, (size_t)1 << 60, CALL_ERRNO));
+    begin("posix");
     assert_true(refuse(OP_MALLOC, 0, (size_t)1 << 60, ENOMEM));
     assert_false(refuse(OP_MALLOC, 0, (size_t)1 << 60, CALL_ERRNO));
     assert_finding(VERDICT_ERRNO);
@@ -446,6 +457,7 @@ main(void)
         TEST(oracle_finds_errno_changed_by_free),
         TEST(oracle_lets_c_programs_lose_errno),
         TEST(oracle_wants_enomem_with_null),
+        TEST(oracle_wants_enomem_with_absurd_requests_when_posix_is_judged),
         TEST(oracle_finds_modest_request_refused),
         TEST(oracle_lets_size_0_be_null),
         TEST(oracle_wants_blocks_of_size_0_distinct),

@@ -470,6 +470,7 @@ put_constants(struct emitter *emitter, const struct emit_rules *rules)
     put_rule(emitter, "ZERO_UNIQUE", rules->zero_unique);
     put_rule(emitter, "REALLOC_FREES", rules->realloc_frees);
     put_rule(emitter, "ERRNO_NULL", rules->errno_null);
+    put_rule(emitter, "ERRNO_ABSURD", rules->errno_absurd);
     put_rule(emitter, "ERRNO_FREE", rules->errno_free);
     put_rule(emitter, "ERRNO_SUCCESS", rules->errno_success);
     put_rule(emitter, "MEMALIGN_CODE", rules->memalign_code);

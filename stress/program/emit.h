@@ -27,7 +27,7 @@ struct emit_rules {
     bool align_asked, align_fit, align_16;
     bool overflow, size_max;
     bool null_modest, zero_unique, realloc_frees;
-    bool errno_null, errno_free, errno_success;
+    bool errno_null, errno_absurd, errno_free, errno_success;
     bool memalign_code, memalign_out;
     bool usable;
 };
