@@ -47,14 +47,14 @@ access_slow(uintptr_t addr, size_t size, bool write, uintptr_t pc)
             sched_note_progress(me);
         }
     }
-    if (UNLIKELY(explaining) && !is_own) {
-        trace_match(pc, addr, (unsigned)size, write, false);
-        trace_note(kind, pc, addr, (unsigned)size, 0, NULL);
-    }
     enum page_state first = region_pages[addr >> REGION_PAGE_SHIFT];
     enum page_state last = region_pages[(addr + size - 1) >> REGION_PAGE_SHIFT];
     if (first == PAGE_FOREIGN) {
         return;
+    }
+    if (UNLIKELY(explaining) && !is_own) {
+        trace_match(pc, addr, (unsigned)size, write, false);
+        trace_note(kind, pc, addr, (unsigned)size, 0, NULL);
     }
     if (first != PAGE_OPEN || last != PAGE_OPEN || size > REGION_PAGE) {
         owner_access(addr, size, write, pc);

@@ -24,6 +24,8 @@
 #define TICK_SECONDS  1
 #define TICKS_TO_HANG 3
 
+static struct sigaction before[NSIG]; /* what was installed before us */
+
 static uintptr_t
 program_counter(const void *context)
 {
@@ -51,8 +53,8 @@ unblock(int signal_number)
 static void
 on_crash(int signal_number, siginfo_t *info, void *context)
 {
-    if (!sched_resume()) { /* Not the target's: die as if we were not here. */
-        signal(signal_number, SIG_DFL);
+    if (!sched_resume()) { /* Not the target's: as if we were not here. */
+        sigaction(signal_number, &before[signal_number], NULL);
         raise(signal_number);
         return;
     }
@@ -105,7 +107,7 @@ crash_init(void)
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
     action.sa_sigaction = on_crash;
     for (unsigned i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++) {
-        done = sigaction(crashes[i], &action, NULL) == 0 && done;
+        done = sigaction(crashes[i], &action, &before[crashes[i]]) == 0 && done;
     }
     action.sa_sigaction = on_tick;
     action.sa_flags |= SA_RESTART;

@@ -113,6 +113,10 @@ const struct observe_verdict *observe_run(const struct observe_plan *plan);
  * False when this run ended otherwise: then the target is not deterministic. */
 bool observe_explain(const struct observe_plan *plan);
 
+/* Where pairs of a store and a load that read it are counted, by a hash of both
+ * places in the code, up to 255 each: coverage for a fuzzer. NULL: nowhere. */
+void observe_count_pairs(uint8_t *counters, size_t count);
+
 const struct observe_stats *observe_stats(void);
 const struct observe_verdict *observe_last_verdict(void);
 

@@ -113,7 +113,7 @@ weak_begin(void)
 }
 
 void
-weak_count_pairs(uint8_t *counters, size_t count)
+observe_count_pairs(uint8_t *counters, size_t count)
 {
     pair_counters = counters;
     pair_count = count;

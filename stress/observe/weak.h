@@ -73,6 +73,3 @@ uint32_t weak_drop(uint32_t location, uint8_t mask);
  * the harness's cells. Keyed by address. */
 void weak_release(uintptr_t key);
 void weak_acquire(uintptr_t key);
-
-/* Where reads-from pairs are counted, for a fuzzer; NULL: nowhere. */
-void weak_count_pairs(uint8_t *counters, size_t count);
