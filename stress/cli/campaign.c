@@ -141,6 +141,17 @@ report(struct campaign *campaign, const struct pair *pair, uint64_t index,
     report_finding(&campaign->report, &finding);
 }
 
+/* True when the proof came down to another finding than the campaign made, one
+ * that this pair had before. */
+static bool
+is_known(const struct pair *pair, const struct result *made,
+    const struct result *proved)
+{
+    const struct finding *first = &made->finding, *last = &proved->finding;
+    bool is_same = first->kind == last->kind && first->op_kind == last->op_kind;
+    return !is_same && pair->known[last->kind][last->op_kind];
+}
+
 /* How long one finding may be worked on: a third of the time. */
 static uint64_t
 proof_ns(const struct campaign *campaign)
@@ -176,10 +187,13 @@ handle_finding(struct campaign *campaign, struct pair *pair,
     }
     campaign->call_count += proof.call_count;
     campaign->run_count += proof.run_count;
-    if (shows && is_reported(campaign, pair, kind, program)) {
+    kind = proof.kind;
+    if (shows && (is_known(pair, result, &proof.result) ||
+                     is_reported(campaign, pair, kind, program))) {
         pair->repeats[kind]++;
         return;
     }
+    pair->known[kind][proof.result.finding.op_kind] = true;
     report(campaign, pair, index, &proof.result, program,
         shows || result->at_start
             ? NULL
@@ -287,7 +301,10 @@ run_child(struct campaign *campaign, struct pair *pair, uint64_t deadline_ns)
 static bool
 is_over(const struct campaign *campaign)
 {
-    return atomic_load(&cli_stop) || supervisor_now_ns() >= campaign->end_ns;
+    bool enough = campaign->findings_max != 0 &&
+                  campaign->report.finding_count >= campaign->findings_max;
+    return enough || atomic_load(&cli_stop) ||
+           supervisor_now_ns() >= campaign->end_ns;
 }
 
 /* A scenario that has an end is passed through at once if time allows. */

@@ -44,6 +44,7 @@ struct campaign {
     unsigned scenario_count;
     unsigned thread_count;
     uint64_t time_ns;
+    unsigned findings_max; /* ends after so many; 0: none */
     uint64_t seed;
     struct policy policy;
     const char *policy_text;

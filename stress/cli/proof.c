@@ -20,6 +20,15 @@ times_for(const struct program *program)
     return program->thread_count > 1 ? TIMES_THREADS : 1;
 }
 
+/* A finding that the watchdog makes is sought in haste, or each try would take
+ * seconds. What comes out is confirmed with patience. */
+static bool
+is_stuck_kind(enum verdict_kind kind)
+{
+    return kind == VERDICT_HANG || kind == VERDICT_DEADLOCK ||
+           kind == VERDICT_FORK;
+}
+
 bool
 proof_shows(struct proof *proof, const struct program *program, unsigned times,
     bool hasty)
@@ -40,21 +49,16 @@ proof_shows(struct proof *proof, const struct program *program, unsigned times,
     supervisor_run(&supervisor, &result);
     proof->call_count += result.call_count;
     proof->run_count += result.run_count;
-    bool shows =
-        result.kind == RESULT_FINDING && result.finding.kind == proof->kind;
+    bool shows = result.kind == RESULT_FINDING;
+    enum verdict_kind kind = result.finding.kind;
+    if (shows && proof->adopts && !is_stuck_kind(kind)) {
+        proof->kind = kind;
+    }
+    shows = shows && kind == proof->kind;
     if (shows) {
         proof->result = result;
     }
     return shows;
-}
-
-/* A finding that the watchdog makes is sought in haste, or each try would take
- * seconds. What comes out is confirmed with patience. */
-static bool
-is_stuck_kind(enum verdict_kind kind)
-{
-    return kind == VERDICT_HANG || kind == VERDICT_DEADLOCK ||
-           kind == VERDICT_FORK;
 }
 
 static bool
@@ -106,6 +110,7 @@ proof_find_program(struct proof *proof, const struct proof_origin *origin,
     struct program *part = program_new();
     bool shows = false, good = part != NULL;
     uint64_t span = origin->index - origin->first_index;
+    proof->adopts = true;
     for (uint64_t count = 0; good && !shows; count = count * 2 + 1) {
         uint64_t before = count < span ? count : span;
         good = generate(origin, origin->index - before, program, part) &&
@@ -118,6 +123,7 @@ proof_find_program(struct proof *proof, const struct proof_origin *origin,
     if (!shows && part != NULL) {
         generate(origin, origin->index, program, part);
     }
+    proof->adopts = false;
     if (part != NULL) {
         program_delete(part);
     }

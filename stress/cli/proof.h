@@ -23,8 +23,9 @@
 struct proof {
     const struct target *target;
     struct policy policy;
-    enum verdict_kind kind;
-    uint64_t deadline_ns; /* no search beyond it */
+    enum verdict_kind kind; /* may become another: see below */
+    uint64_t deadline_ns;   /* no search beyond it */
+    bool adopts;            /* takes a finding of another kind for its own */
     _Atomic bool *stop;
     void (*tick)(void *arg, uint64_t call_count); /* or NULL */
     void *tick_arg;
@@ -48,7 +49,8 @@ struct proof_origin {
 };
 
 /* Fills program with what shows the finding; true when it does. False: program
- * is number index alone. */
+ * is number index alone. A heap that is broken shows in many ways: where the
+ * program alone shows it in another way than in the campaign, kind is that. */
 bool proof_find_program(struct proof *proof, const struct proof_origin *origin,
     struct program *program);
 

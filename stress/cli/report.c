@@ -112,24 +112,31 @@ print_finding_json(const struct report_finding *finding)
         "file", finding->file, "replay", replay));
 }
 
-/* The operation as the file has it, and the call that it made. */
+/* The operation as the program has it, and the call that it made. */
 static void
 print_place(const struct report_finding *finding)
 {
     const struct finding *found = &finding->result->finding;
     const struct program *program = finding->program;
-    char line[128];
+    char line[128] = "";
     if (found->op_kind == OP_KIND_COUNT) {
         printf("  at: %s\n", found->call);
-    } else if (found->thread < program->thread_count &&
-               found->op_index < program->threads[found->thread].op_count) {
-        text_op(&program->threads[found->thread].ops[found->op_index], line,
-            sizeof line);
-        printf("  at: thread %u, operation %zu, %s: %s\n", found->thread,
-            found->op_index, line, found->call);
-    } else {
-        printf("  at: the end, when all blocks are freed: %s\n", found->call);
+        return;
     }
+    if (program != NULL && found->thread < program->thread_count) {
+        const struct thread_ops *list = &program->threads[found->thread];
+        if (found->op_index == list->op_count) {
+            printf(
+                "  at: the end, when all blocks are freed: %s\n", found->call);
+            return;
+        }
+        if (found->op_index < list->op_count) {
+            line[0] = ' ';
+            text_op(&list->ops[found->op_index], line + 1, sizeof line - 1);
+        }
+    }
+    printf("  at: thread %u, operation %zu%s%s: %s\n", found->thread,
+        found->op_index, line[0] == '\0' ? "" : ",", line, found->call);
 }
 
 static void

@@ -25,7 +25,7 @@ struct report_finding {
     const char *target, *scenario, *policy;
     uint64_t seed;
     uint64_t index;
-    const struct program *program; /* the reproducer */
+    const struct program *program; /* the reproducer, or NULL */
     const char *file;              /* where it is */
     const char *note;              /* one more line of evidence, or NULL */
 };

@@ -15,6 +15,7 @@
 #include "cli/observed.h"
 #include "cli/proof.h"
 #include "cli/report.h"
+#include "program/emit.h"
 #include "program/file.h"
 
 #define TIMES_THREADS 10 /* of a program with threads, unless --times says */
@@ -23,6 +24,7 @@
 struct repro {
     const char *path;
     const char *target_name; /* NULL: the file's */
+    const char *emit_path;   /* NULL: no C program is wanted */
     unsigned times;
     bool minimise, is_json;
     struct policy policy;
@@ -35,6 +37,7 @@ struct repro {
     unsigned shown_count;
     struct result first; /* the first finding */
     uint64_t call_count, run_count;
+    uint32_t lacks; /* kinds of operation that the target does not have */
 };
 
 enum { OPT_TARGET, OPT_TIMES, OPT_POLICY, OPT_MINIMISE, OPT_EMIT_C, OPT_JSON };
@@ -44,6 +47,7 @@ static const struct option options[] = {
     [OPT_TIMES] = {"times", required_argument, NULL, 0},
     [OPT_POLICY] = {"policy", required_argument, NULL, 0},
     [OPT_MINIMISE] = {"minimise", no_argument, NULL, 0},
+    [OPT_EMIT_C] = {"emit-c", required_argument, NULL, 0},
     [OPT_JSON] = {"json", no_argument, NULL, 0},
     {"help", no_argument, NULL, 0},
     {NULL, 0, NULL, 0},
@@ -78,6 +82,9 @@ read_options(struct repro *repro, int argc, char **argv)
             break;
         case OPT_MINIMISE:
             repro->minimise = true;
+            break;
+        case OPT_EMIT_C:
+            repro->emit_path = optarg;
             break;
         case OPT_JSON:
             repro->is_json = true;
@@ -151,6 +158,7 @@ note_result(struct repro *repro, const struct result *result)
 {
     repro->call_count += result->call_count;
     repro->run_count += result->run_count;
+    repro->lacks = result->lacks;
     switch (result->kind) {
     case RESULT_FINDING:
         if (repro->shown_count++ == 0) {
@@ -237,6 +245,46 @@ minimise_program(struct repro *repro)
         program_op_count(repro->program), path);
 }
 
+static struct emit_rules
+rules_of(const struct policy *policy)
+{
+    return (struct emit_rules){
+        .align_asked = policy_has(policy, CLAUSE_ALIGN_ASKED),
+        .align_fit = policy_has(policy, CLAUSE_ALIGN_FIT),
+        .align_16 = policy_has(policy, CLAUSE_ALIGN_16),
+        .overflow = policy_has(policy, CLAUSE_OVERFLOW),
+        .size_max = policy_has(policy, CLAUSE_SIZE_MAX),
+        .null_modest = policy_has(policy, CLAUSE_NULL_MODEST),
+        .zero_unique = policy_has(policy, CLAUSE_ZERO_UNIQUE),
+        .realloc_frees = policy_has(policy, CLAUSE_REALLOC_FREES),
+        .errno_null = policy_has(policy, CLAUSE_ERRNO_NULL),
+        .errno_free = policy_has(policy, CLAUSE_ERRNO_FREE),
+        .errno_success = policy_has(policy, CLAUSE_ERRNO_SUCCESS),
+        .memalign_code = policy_has(policy, CLAUSE_MEMALIGN_CODE),
+        .memalign_out = policy_has(policy, CLAUSE_MEMALIGN_OUT),
+        .usable = policy_has(policy, CLAUSE_USABLE),
+    };
+}
+
+/* The program is adapted first, so that the C program calls nothing that the
+ * target would leave to libc. */
+static void
+emit(struct repro *repro)
+{
+    struct buffer text = {0};
+    struct file_error error;
+    struct emit_rules rules = rules_of(&repro->policy);
+    target_adapt(repro->program, repro->lacks);
+    rules.usable = rules.usable && (repro->lacks >> OP_USABLE_SIZE & 1) == 0;
+    if (!emit_c(repro->program, &rules, &text)) {
+        cli_fail(&command_repro, STATUS_CANNOT_RUN, "out of memory");
+    }
+    if (!file_write(repro->emit_path, text.data, text.size, &error)) {
+        cli_fail(&command_repro, STATUS_CANNOT_RUN, "%s", error.line);
+    }
+    buffer_fini(&text);
+}
+
 static int
 run(const struct command *command, int argc, char **argv)
 {
@@ -260,6 +308,9 @@ run(const struct command *command, int argc, char **argv)
     if (repro.minimise && repro.shown_count > 0) {
         minimise_program(&repro);
     }
+    if (repro.emit_path != NULL) {
+        emit(&repro);
+    }
     bool good = report_end(&repro.report, repro.call_count, repro.run_count);
     program_delete(repro.program);
     return repro.shown_count > 0 ? STATUS_FINDING
@@ -278,6 +329,7 @@ const struct command command_repro = {
         "                 (default: 1, or 10 when the program has threads)\n"
         "  --policy P     instead of the one that the file names\n"
         "  --minimise     writes FILE.min.heap, as small as still fails\n"
+        "  --emit-c OUT.c writes a C program that does the same\n"
         "  --json         one JSON object a line\n",
     .run = run,
 };

@@ -17,6 +17,7 @@ enum {
     OPT_SEED,
     OPT_POLICY,
     OPT_OUT,
+    OPT_MAX_FINDINGS,
     OPT_JSON,
     OPT_UNCHECKED
 };
@@ -29,6 +30,7 @@ static const struct option options[] = {
     [OPT_SEED] = {"seed", required_argument, NULL, 0},
     [OPT_POLICY] = {"policy", required_argument, NULL, 0},
     [OPT_OUT] = {"out", required_argument, NULL, 0},
+    [OPT_MAX_FINDINGS] = {"max-findings", required_argument, NULL, 0},
     [OPT_JSON] = {"json", no_argument, NULL, 0},
     [OPT_UNCHECKED] = {"unchecked", no_argument, NULL, 0},
     {"help", no_argument, NULL, 0},
@@ -100,6 +102,10 @@ set_option(struct campaign *campaign, int option, const char *value)
     case OPT_OUT:
         campaign->out = value;
         campaign->out_given = true;
+        break;
+    case OPT_MAX_FINDINGS:
+        campaign->findings_max =
+            (unsigned)cli_number(command, "max-findings", value, 1, 1000000);
         break;
     case OPT_JSON:
         campaign->is_json = true;
@@ -183,6 +189,7 @@ const struct command command_stress = {
         "  --seed N       makes the programs repeatable\n"
         "  --policy P     c, posix or glibc, with +clause and -clause\n"
         "  --out DIR      where findings are written (default: malstrom-out)\n"
+        "  --max-findings N  ends after that many\n"
         "  --json         one JSON object a line\n"
         "  --unchecked    no oracle: only crashes and hangs; to measure it\n",
     .run = run,
