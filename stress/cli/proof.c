@@ -145,8 +145,9 @@ time_to_minimise(const struct proof *proof)
     uint64_t now_ns = supervisor_now_ns();
     uint64_t left_ns =
         proof->deadline_ns > now_ns ? proof->deadline_ns - now_ns : 0;
-    uint64_t last_ns = is_stuck_kind(proof->kind) ? CONFIRM_NS : 0;
-    return left_ns > last_ns ? left_ns - last_ns : 0;
+    uint64_t third_ns = left_ns / 3;
+    uint64_t confirm_ns = third_ns < CONFIRM_NS ? third_ns : CONFIRM_NS;
+    return is_stuck_kind(proof->kind) ? left_ns - confirm_ns : left_ns;
 }
 
 /* False when the program runs to its end after all. A run that the deadline

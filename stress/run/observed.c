@@ -86,8 +86,7 @@ observed_open(struct observed *observed, const struct alloc_ops *ops,
     observed->runner.observers[1] = &observed->oracle.observer;
     observed->runner.observers[2] = &observed->watch;
     observed->runner.observers[3] = &observed->balance.observer;
-    balance_init(
-        &observed->balance, ops, observed->runner.heap, observed->box);
+    balance_init(&observed->balance, ops, observed->runner.heap, observed->box);
     return oracle_init(&observed->oracle);
 }
 

@@ -26,7 +26,7 @@ enum wrong {
     WRONG_NOTHING,
     WRONG_OVERLAP,    /* free pushes some blocks twice */
     WRONG_RACE,       /* a class is popped without the lock */
-    WRONG_ALIGNMENT,  /* alignments above a page are cut to a page */
+    WRONG_ALIGNMENT,  /* alignments above a page are a page off */
     WRONG_CONTENT,    /* realloc that moves loses the last eight bytes */
     WRONG_ZEROING,    /* calloc takes recycled pages for fresh ones */
     WRONG_SIZE_SMALL, /* usable_size of large blocks is below the request */
@@ -77,8 +77,8 @@ header_of(const void *block)
 static void *
 map(size_t size)
 {
-    void *addr = mmap(
-        NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *addr = mmap(NULL, size, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return addr == MAP_FAILED ? NULL : addr;
 }
 
@@ -226,8 +226,8 @@ free(void *block)
     if (block == NULL) {
         return;
     }
-    if (wrong == WRONG_MISUSE && header_of(block)->class == CLASS_ALIGNED &&
-        header_of(block)->size > 2000) {
+    if (wrong == WRONG_MISUSE && outer_block(block) != block &&
+        header_of(outer_block(block))->class == 12) {
         say("wrong: free: invalid pointer\n");
         abort();
     }
@@ -322,11 +322,10 @@ allocate_aligned(size_t align, size_t size)
     if (align <= sizeof(struct header)) {
         return allocate(size);
     }
-    if (wrong == WRONG_ALIGNMENT && align > PAGE_SIZE) {
-        align = PAGE_SIZE;
-    }
+    size_t off = wrong == WRONG_ALIGNMENT && align > PAGE_SIZE ? PAGE_SIZE : 0;
     size_t room;
-    if (__builtin_add_overflow(size, align + sizeof(struct header), &room)) {
+    if (__builtin_add_overflow(
+            size, align + sizeof(struct header) + off, &room)) {
         return refuse();
     }
     char *outer = allocate(room);
@@ -334,7 +333,7 @@ allocate_aligned(size_t align, size_t size)
         return NULL;
     }
     uintptr_t from = (uintptr_t)outer + sizeof(struct header);
-    uintptr_t start = (from + align - 1) & ~(uintptr_t)(align - 1);
+    uintptr_t start = ((from + align - 1) & ~(uintptr_t)(align - 1)) + off;
     size_t inside = (size_t)(start - (uintptr_t)outer);
     *header_of(outer + inside) = (struct header){inside, CLASS_ALIGNED};
     return outer + inside;
