@@ -29,7 +29,7 @@
 
 #define ALIGN_DEFAULT ((size_t)1) /* what a chunk gives by itself */
 
-/* ---- on any heap; NULL is the process's */
+/* ---- on any heap; NULL is the process's. The door's functions, too. */
 
 static struct ptm_heap *
 heap_of(struct heap *heap)
@@ -59,8 +59,20 @@ give(struct ptm_heap *heap, void *block)
 }
 
 static void *
-heap_realloc(struct ptm_heap *heap, void *block, size_t size)
+ops_calloc(struct heap *any, size_t count, size_t size)
 {
+    size_t product;
+    if (!family_product(count, size, &product)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return take(heap_of(any), product, ALIGN_DEFAULT, true);
+}
+
+static void *
+ops_realloc(struct heap *any, void *block, size_t size)
+{
+    struct ptm_heap *heap = heap_of(any);
     if (block == NULL) {
         return take(heap, size, ALIGN_DEFAULT, false);
     }
@@ -76,59 +88,58 @@ heap_realloc(struct ptm_heap *heap, void *block, size_t size)
 }
 
 static void *
-heap_memalign(struct ptm_heap *heap, size_t align, size_t size)
+ops_memalign(struct heap *any, size_t align, size_t size)
 {
     size_t power;
-    return family_round_align(align, &power) ? take(heap, size, power, false)
-                                             : NULL;
+    return family_round_align(align, &power)
+               ? take(heap_of(any), size, power, false)
+               : NULL;
 }
 
-static void *
-heap_calloc(struct ptm_heap *heap, size_t count, size_t size)
+static size_t
+ops_usable_size(struct heap *any, const void *block)
 {
-    size_t product;
-    if (!family_product(count, size, &product)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return take(heap, product, ALIGN_DEFAULT, true);
+    return block == NULL ? 0 : ptm_block_usable_size(heap_of(any), block);
 }
 
 static void
-heap_free_sized(struct ptm_heap *heap, void *block, size_t size)
+ops_free_sized(struct heap *any, void *block, size_t size)
 {
-    if (block != NULL && size > ptm_block_usable_size(heap, block)) {
+    if (block != NULL && size > ops_usable_size(any, block)) {
         check_misuse(PTM_NAME, "wrong size in free", block);
     }
-    give(heap, block);
+    give(heap_of(any), block);
 }
 
 static void
-heap_free_aligned_sized(
-    struct ptm_heap *heap, void *block, size_t align, size_t size)
+ops_free_aligned_sized(struct heap *any, void *block, size_t align, size_t size)
 {
     if (align == 0 || ((uintptr_t)block & (align - 1)) != 0) {
         check_misuse(PTM_NAME, "wrong alignment in free", block);
     }
-    heap_free_sized(heap, block, size);
+    ops_free_sized(any, block, size);
 }
 
 static bool
-heap_trim(struct ptm_heap *heap, size_t pad)
+ops_trim(struct heap *any, size_t pad)
 {
-    struct ptm_tcache *tcache = ptm_heap_tcache(heap);
+    struct ptm_heap *heap = heap_of(any);
+    struct ptm_tcache *tcache = heap == NULL ? NULL : ptm_heap_tcache(heap);
     struct ptm_arena *arena;
-    bool any = false;
+    bool trimmed = false;
     unsigned i;
+    if (heap == NULL) {
+        return false;
+    }
     if (tcache != NULL) {
         ptm_tcache_drain(tcache);
     }
     PTM_ARENA_EACH (arena, i, heap) {
         mtx_lock(&arena->lock);
-        any |= ptm_arena_trim_locked(arena, pad);
+        trimmed |= ptm_arena_trim_locked(arena, pad);
         mtx_unlock(&arena->lock);
     }
-    return any;
+    return trimmed;
 }
 
 /* ---- the public family, on the process's heap */
@@ -210,44 +221,43 @@ ptm_free(void *block)
 void *
 ptm_calloc(size_t count, size_t size)
 {
-    return heap_calloc(ptm_heap_main(), count, size);
+    return ops_calloc(NULL, count, size);
 }
 
 void *
 ptm_realloc(void *block, size_t size)
 {
-    return heap_realloc(ptm_heap_main(), block, size);
+    return ops_realloc(NULL, block, size);
 }
 
 void *
 ptm_memalign(size_t align, size_t size)
 {
-    return heap_memalign(ptm_heap_main(), align, size);
+    return ops_memalign(NULL, align, size);
 }
 
 void
 ptm_free_sized(void *block, size_t size)
 {
-    heap_free_sized(ptm_heap_main(), block, size);
+    ops_free_sized(NULL, block, size);
 }
 
 void
 ptm_free_aligned_sized(void *block, size_t align, size_t size)
 {
-    heap_free_aligned_sized(ptm_heap_main(), block, align, size);
+    ops_free_aligned_sized(NULL, block, align, size);
 }
 
 size_t
 ptm_malloc_usable_size(void *block)
 {
-    return block == NULL ? 0 : ptm_block_usable_size(ptm_heap_main(), block);
+    return ops_usable_size(NULL, block);
 }
 
 int
 ptm_malloc_trim(size_t pad)
 {
-    struct ptm_heap *heap = ptm_heap_main();
-    return heap != NULL && heap_trim(heap, pad);
+    return ops_trim(NULL, pad);
 }
 
 /* ---- tuning */
@@ -326,24 +336,6 @@ ops_malloc(struct heap *heap, size_t size)
                         : take(heap_of(heap), size, ALIGN_DEFAULT, false);
 }
 
-static void *
-ops_calloc(struct heap *heap, size_t count, size_t size)
-{
-    return heap_calloc(heap_of(heap), count, size);
-}
-
-static void *
-ops_realloc(struct heap *heap, void *block, size_t size)
-{
-    return heap_realloc(heap_of(heap), block, size);
-}
-
-static void *
-ops_memalign(struct heap *heap, size_t align, size_t size)
-{
-    return heap_memalign(heap_of(heap), align, size);
-}
-
 static void
 ops_free(struct heap *heap, void *block)
 {
@@ -352,31 +344,6 @@ ops_free(struct heap *heap, void *block)
     } else {
         give(heap_of(heap), block);
     }
-}
-
-static void
-ops_free_sized(struct heap *heap, void *block, size_t size)
-{
-    heap_free_sized(heap_of(heap), block, size);
-}
-
-static void
-ops_free_aligned_sized(
-    struct heap *heap, void *block, size_t align, size_t size)
-{
-    heap_free_aligned_sized(heap_of(heap), block, align, size);
-}
-
-static size_t
-ops_usable_size(struct heap *heap, const void *block)
-{
-    return block == NULL ? 0 : ptm_block_usable_size(heap_of(heap), block);
-}
-
-static bool
-ops_trim(struct heap *heap, size_t pad)
-{
-    return heap_trim(heap_of(heap), pad);
 }
 
 static void

@@ -16,7 +16,7 @@
 #include "base/check.h"
 #include "ptmalloc/heap.h"
 
-#define SMALL_BYTES_MAX ((size_t)8 << 10) /* cached in a small bin */
+#define SMALL_BYTES_MAX ((size_t)6 << 10) /* cached in a small bin */
 #define SMALL_LIMIT_MIN 8u
 #define SMALL_LIMIT_MAX 128u
 #define LARGE_BYTES_MAX ((size_t)256 << 10)
