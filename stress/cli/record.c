@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,7 +26,11 @@ check_output(const char *path)
 {
     char dir[PATH_MAX];
     const char *slash = strrchr(path, '/');
+    struct stat found;
 
+    if (stat(path, &found) == 0 && S_ISDIR(found.st_mode)) {
+        cli_fail(&command_record, STATUS_USAGE, "%s: is a directory", path);
+    }
     if (slash == NULL) {
         strcpy(dir, ".");
     } else {
