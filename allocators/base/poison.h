@@ -36,6 +36,17 @@
 #    include <sanitizer/asan_interface.h>
 #endif
 
+/* For a caller that must read something to know the range. */
+static inline bool
+poison_active(void)
+{
+#ifdef POISON_ON
+    return true;
+#else
+    return false;
+#endif
+}
+
 /* Free memory that holds nothing. */
 static inline void
 poison_free(const void *addr, size_t size)

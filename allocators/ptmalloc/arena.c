@@ -25,6 +25,7 @@
 
 #include "base/check.h"
 #include "base/pages.h"
+#include "base/poison.h"
 #include "base/print.h"
 #include "ptmalloc/heap.h"
 
@@ -80,12 +81,38 @@ probe_size(const struct tree_node *node, const void *key)
     return chunk_size(chunk_of_node(node)) < *(const size_t *)key ? -1 : 1;
 }
 
+/* A free chunk but for its head and links holds nothing (base/poison.h). */
+static void
+poison_body(const struct chunk *chunk)
+{
+    size_t size = chunk_size(chunk);
+    if (size > sizeof(struct large_chunk)) {
+        poison_free((const char *)chunk + sizeof(struct large_chunk),
+            size - sizeof(struct large_chunk));
+    }
+}
+
+static void
+use_body(const struct chunk *chunk)
+{
+    poison_use(chunk, chunk_size(chunk));
+}
+
+static void
+push_unsorted_locked(struct ptm_arena *arena, struct chunk *chunk)
+    REQUIRES(arena->lock)
+{
+    poison_body(chunk);
+    chunk_push(&arena->unsorted, chunk);
+}
+
 /* Into its small bin, or the tree. */
 static void
 sort_chunk_locked(struct ptm_arena *arena, struct chunk *chunk)
     REQUIRES(arena->lock)
 {
     size_t size = chunk_size(chunk);
+    poison_body(chunk);
     if (size <= PTM_SMALL_MAX) {
         size_t bin = size / CHUNK_ALIGN;
         chunk_push(&arena->small[bin], chunk);
@@ -112,6 +139,7 @@ unbin_locked(struct ptm_arena *arena, struct chunk *chunk) REQUIRES(arena->lock)
     } else if (!chunk_unlink(chunk)) {
         misuse("corrupted double-linked list", chunk);
     }
+    use_body(chunk);
 }
 
 /* ---- cutting */
@@ -147,7 +175,7 @@ use_part_locked(struct ptm_arena *arena, struct chunk *chunk, size_t size)
     struct chunk *rest = chunk_at(chunk, size);
     chunk->head = size | (chunk->head & PTM_PREV_USED);
     chunk_set_free(rest, rest_size);
-    chunk_push(&arena->unsorted, rest);
+    push_unsorted_locked(arena, rest);
     return rest;
 }
 
@@ -159,6 +187,7 @@ set_top(struct ptm_arena *arena, struct chunk *top)
     char *end = (char *)arena->newest + arena->newest->usable_size;
     arena->top = top;
     top->head = (size_t)(end - (char *)top) | PTM_PREV_USED;
+    poison_body(top);
 }
 
 static void
@@ -177,6 +206,7 @@ fence_top_locked(struct ptm_arena *arena) REQUIRES(arena->lock)
 {
     struct chunk *top = arena->top;
     arena->top = NULL; /* It is a chunk like others from here on. */
+    use_body(top);
     size_t flags = top->head & PTM_PREV_USED;
     size_t left = chunk_size(top) - FENCE_SIZE;
     struct chunk *fence = chunk_at(top, left);
@@ -226,6 +256,7 @@ grow_top_locked(struct ptm_arena *arena, size_t size) REQUIRES(arena->lock)
             (chunk_size(arena->top) + subheap->usable_size - old_size) |
             (arena->top->head & PTM_PREV_USED);
         count_system_locked(arena, old_size, subheap->usable_size);
+        poison_body(arena->top);
         return true;
     }
     return add_subheap_locked(arena, size);
@@ -240,6 +271,7 @@ cut_top_locked(struct ptm_arena *arena, size_t size) REQUIRES(arena->lock)
     }
     struct chunk *chunk = arena->top;
     size_t rest_size = chunk_size(chunk) - size;
+    poison_use(chunk, size + CHUNK_BLOCK_OFFSET);
     chunk->head = size | (chunk->head & PTM_PREV_USED);
     arena->top = chunk_at(chunk, size);
     arena->top->head = rest_size | PTM_PREV_USED;
@@ -475,6 +507,7 @@ ptm_arena_free_locked(struct ptm_arena *arena, struct chunk *chunk)
     if (next == arena->top) {
         chunk->head += chunk_size(next);
         arena->top = chunk;
+        poison_body(chunk);
         maybe_trim_locked(arena);
         return;
     }
@@ -485,7 +518,7 @@ ptm_arena_free_locked(struct ptm_arena *arena, struct chunk *chunk)
         set_prev_used(next, false);
     }
     chunk_set_free(chunk, chunk_size(chunk));
-    chunk_push(&arena->unsorted, chunk);
+    push_unsorted_locked(arena, chunk);
 }
 
 static bool
@@ -499,6 +532,7 @@ grow_in_place_locked(struct ptm_arena *arena, struct chunk *chunk, size_t size)
             return false;
         }
         size_t rest_size = chunk_size(next) - more;
+        poison_use(next, more + CHUNK_BLOCK_OFFSET);
         chunk->head += more;
         arena->top = chunk_at(chunk, size);
         arena->top->head = rest_size | PTM_PREV_USED;
@@ -552,6 +586,7 @@ drop_newest_locked(struct ptm_arena *arena) REQUIRES(arena->lock)
     size_t flags = top->head & PTM_PREV_USED;
     arena->top = top;
     top->head = (size_t)(end - (char *)top) | flags;
+    poison_body(top);
     return true;
 }
 
@@ -673,6 +708,7 @@ ptm_arena_consolidate_locked(struct ptm_arena *arena)
             for (; count > 0; count--) {
                 uintptr_t next = ptm_mangle(&cached->next, cached->next);
                 cached->key = 0;
+                ptm_cached_use(cached);
                 ptm_arena_free_locked(arena, chunk_of_block(cached));
                 cached = (struct ptm_cached *)next;
             }

@@ -25,6 +25,7 @@
 
 #include <stdatomic.h>
 
+#include "base/poison.h"
 #include "base/sync.h"
 #include "parts/chunk.h"
 #include "parts/list.h"
@@ -73,6 +74,30 @@ ptm_chunk_head(const struct chunk *chunk)
 {
     return atomic_load_explicit(
         (const _Atomic size_t *)&chunk->head, memory_order_relaxed);
+}
+
+/* A cached block but for its three words holds nothing (base/poison.h). */
+static inline size_t
+ptm_cached_size(const struct ptm_cached *cached)
+{
+    return (ptm_chunk_head(chunk_of_block(cached)) & ~CHUNK_FLAGS) -
+           CHUNK_BLOCK_OFFSET;
+}
+
+static inline void
+ptm_cached_free(const struct ptm_cached *cached)
+{
+    if (poison_active()) {
+        poison_free(cached + 1, ptm_cached_size(cached) - sizeof *cached);
+    }
+}
+
+static inline void
+ptm_cached_use(const struct ptm_cached *cached)
+{
+    if (poison_active()) {
+        poison_use(cached, ptm_cached_size(cached));
+    }
 }
 
 /* The bin of a cacheable chunk size. */

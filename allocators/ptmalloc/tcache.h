@@ -72,6 +72,7 @@ ptm_tcache_pop(struct ptm_tbin *bin)
     bin->head = next;
     bin->count--;
     cached->key = 0;
+    ptm_cached_use(cached);
     return cached;
 }
 
@@ -84,6 +85,7 @@ ptm_tcache_push(struct ptm_tcache *tcache, struct ptm_tbin *bin, void *block)
     cached->next = ptm_mangle(&cached->next, bin->head);
     bin->head = (uintptr_t)cached;
     bin->count++;
+    ptm_cached_free(cached);
 }
 
 void ptm_tcache_check(const struct ptm_tcache *tcache);
