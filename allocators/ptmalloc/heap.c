@@ -26,7 +26,16 @@ static struct {
     bool ready;                 /* [lock] options are read */
     struct ptm_options options; /* [lock] fixed when ready */
     _Atomic(struct ptm_heap *) main;
-} process;
+} process = {.lock = {.rank = MTX_OPTIONS}};
+
+/* As the program is loaded, before it has threads: a fork beside the first call
+ * would else leave the lock held in the child. */
+__attribute__((constructor(102))) static void
+enter_process_lock(void)
+{
+    fork_init();
+    fork_enter(&process.lock);
+}
 
 /* ---- options */
 
