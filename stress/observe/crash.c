@@ -17,7 +17,6 @@
 #include <sys/time.h>
 #include <ucontext.h>
 
-#include "observe/region.h"
 #include "observe/runtime.h"
 
 #define STACK_SIZE    (64u << 10)
@@ -61,8 +60,7 @@ on_crash(int signal_number, siginfo_t *info, void *context)
     struct thread *me = hot.current;
     unblock(signal_number);
     uintptr_t addr = (uintptr_t)info->si_addr;
-    uintptr_t guard = fiber_slot_addr(me->id);
-    bool overflowed = signal_number == SIGSEGV && addr - guard < REGION_PAGE;
+    bool overflowed = signal_number == SIGSEGV && fiber_is_guard(me->id, addr);
     verdict_raise(VERDICT_CRASH, program_counter(context), addr, 0, false,
         false, "thread %u: %s at address 0x%lx%s", me->id,
         strsignal(signal_number), (unsigned long)addr,

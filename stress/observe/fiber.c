@@ -19,6 +19,7 @@
 #include <link.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -34,6 +35,7 @@
 
 #define GUARD_SIZE         REGION_PAGE
 #define PTHREAD_STACK_SIZE ((size_t)512 << 10)
+#define SIGNAL_STACK_SIZE  ((size_t)64 << 10)
 
 void fiber_swap(void **from_sp, void *to_sp, uintptr_t to_tp);
 void fiber_trampoline(void);
@@ -73,6 +75,19 @@ uintptr_t
 fiber_slot_addr(unsigned slot)
 {
     return REGION_BASE + slot * FIBER_SLOT_SIZE;
+}
+
+static uintptr_t
+lent_stack(unsigned slot)
+{
+    return fiber_slot_addr(slot) + GUARD_SIZE + FIBER_STACK_SIZE + GUARD_SIZE;
+}
+
+bool
+fiber_is_guard(unsigned slot, uintptr_t addr)
+{
+    return addr - fiber_slot_addr(slot) < GUARD_SIZE ||
+           addr - (lent_stack(slot) - GUARD_SIZE) < GUARD_SIZE;
 }
 
 static void
@@ -146,6 +161,16 @@ fiber_reset_tls(struct fiber *fiber)
     memset(copy + image->file_size, 0, image->size - image->file_size);
 }
 
+/* Signal handlers need a stack where the fiber's own has overflowed. */
+static void
+set_up_signal_stack(void)
+{
+    stack_t stack = {.ss_size = SIGNAL_STACK_SIZE};
+    stack.ss_sp = mmap(NULL, SIGNAL_STACK_SIZE, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(stack.ss_sp != MAP_FAILED && sigaltstack(&stack, NULL) == 0);
+}
+
 /* What the pthread does: lends its TLS, then waits; in baton mode it runs. */
 static void *
 park(void *arg)
@@ -153,6 +178,9 @@ park(void *arg)
     struct fiber *fiber = arg;
     fiber->tp = (uintptr_t)__builtin_thread_pointer();
     fiber->tid = (int)syscall(SYS_gettid);
+    if (!fiber_in_user_space()) {
+        set_up_signal_stack();
+    }
     sigsetjmp(fiber->base, 0);
     if (!fiber->parked) {
         set_and_wake(&fiber->parked, 1);
@@ -180,7 +208,7 @@ fiber_open(struct fiber *fiber, unsigned slot)
 {
     uintptr_t addr = fiber_slot_addr(slot);
     uintptr_t stack = addr + GUARD_SIZE;
-    uintptr_t lent = stack + FIBER_STACK_SIZE + GUARD_SIZE;
+    uintptr_t lent = lent_stack(slot);
     CHECK(lent + PTHREAD_STACK_SIZE <= addr + FIBER_SLOT_SIZE);
     CHECK(addr + FIBER_SLOT_SIZE <= REGION_ARENA);
 

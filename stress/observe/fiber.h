@@ -58,6 +58,8 @@ void fiber_reset_tls(struct fiber *fiber);
 
 /* The memory that is the fiber's: its stack, and its pthread's with the TLS. */
 uintptr_t fiber_slot_addr(unsigned slot);
+/* An access there means that a stack has overflowed. */
+bool fiber_is_guard(unsigned slot, uintptr_t addr);
 
 /* True when switches load the TLS base in user space. Decided once; the first
  * call may be told to use the baton although it could. */

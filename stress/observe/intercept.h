@@ -31,9 +31,9 @@ _Noreturn void intercept_raise_deadlock(void);
 
 /* locks.c: who holds which lock, for deadlocks and for the lock order. */
 void locks_begin(void);
-/* The caller takes it, or waits for it and then has it. rank is an enum
- * mtx_rank. */
-void locks_taken(uintptr_t lock, unsigned rank);
+/* The caller has it or, when is_wanted, will have it once it need not wait any
+ * more. rank is an enum mtx_rank. */
+void locks_taken(uintptr_t lock, unsigned rank, bool is_wanted);
 void locks_dropped(uintptr_t lock);
 
 /* os.c */

@@ -22,6 +22,7 @@ struct held {
     uintptr_t lock;
     unsigned thread;
     unsigned rank;
+    bool is_wanted; /* maybe not yet got */
 };
 
 static struct held held[HELD_MAX]; /* in the order they were taken */
@@ -34,10 +35,11 @@ locks_begin(void)
 }
 
 void
-locks_taken(uintptr_t lock, unsigned rank)
+locks_taken(uintptr_t lock, unsigned rank, bool is_wanted)
 {
     if (held_count < HELD_MAX) {
-        held[held_count++] = (struct held){lock, hot.current->id, rank};
+        held[held_count++] =
+            (struct held){lock, hot.current->id, rank, is_wanted};
     }
 }
 
@@ -62,8 +64,8 @@ find_holder(uintptr_t lock)
 {
     for (unsigned i = 0; i < held_count; i++) {
         const struct thread *thread = &threads[held[i].thread];
-        bool waits =
-            thread->state == THREAD_BLOCKED && thread->wait_addr == lock;
+        bool waits = held[i].is_wanted && thread->state == THREAD_BLOCKED &&
+                     thread->wait_addr == lock;
         if (held[i].lock == lock && !waits) {
             return &held[i];
         }
@@ -170,10 +172,10 @@ void observe_witness_trylock(const struct mtx *mtx);
 void observe_witness_unlock(const struct mtx *mtx);
 
 static void
-note_taken(const struct mtx *mtx, uintptr_t pc)
+note_taken(const struct mtx *mtx, bool is_wanted, uintptr_t pc)
 {
     if (hot.current != NULL) {
-        locks_taken((uintptr_t)mtx, mtx->rank);
+        locks_taken((uintptr_t)mtx, mtx->rank, is_wanted);
         trace_event(EVENT_LOCK, pc, (uintptr_t)mtx, 0, mtx->rank);
     }
 }
@@ -182,14 +184,14 @@ void
 observe_witness_lock(const struct mtx *mtx)
 {
     observed_witness_lock(mtx);
-    note_taken(mtx, CALLER_PC);
+    note_taken(mtx, true, CALLER_PC);
 }
 
 void
 observe_witness_trylock(const struct mtx *mtx)
 {
     observed_witness_trylock(mtx);
-    note_taken(mtx, CALLER_PC);
+    note_taken(mtx, false, CALLER_PC);
 }
 
 void

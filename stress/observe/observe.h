@@ -168,9 +168,9 @@ void observe_renew(void);
 
 /* fork, for the harness: the child has the calling thread alone. */
 pid_t observe_fork(void);
-/* In the parent, once the child has ended: the verdict that ended it, as text;
+/* In the parent, once the child has ended: what the verdict that ended it says;
  * NULL when it ended by itself. */
-const char *observe_child_verdict(void);
+const char *observe_child_verdict(enum verdict_kind *kind);
 
 /* Between the two the target's accesses are not looked at: for its own checks
  * once nobody else runs. It must not map, wait or end there; it may abort. */

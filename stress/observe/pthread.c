@@ -102,7 +102,7 @@ try_mutex(pthread_mutex_t *mutex, uintptr_t pc)
     mutex->__data.__owner = (int)hot.current->id + 1;
     mutex->__data.__count = 1;
     weak_acquire((uintptr_t)mutex);
-    locks_taken((uintptr_t)mutex, 0);
+    locks_taken((uintptr_t)mutex, 0, false);
     trace_event(EVENT_LOCK, pc, (uintptr_t)mutex, 0, 0);
     return true;
 }
@@ -310,7 +310,7 @@ observe_pthread_once(pthread_once_t *once, void (*fn)(void))
     }
     if (*once == 0) {
         *once = 1;
-        locks_taken((uintptr_t)once, 0);
+        locks_taken((uintptr_t)once, 0, false);
         fn();
         locks_dropped((uintptr_t)once);
         weak_release((uintptr_t)once);

@@ -47,6 +47,7 @@ keep_stack(
 /* What a forked child found, for its parent. */
 static struct child_page {
     bool is_there;
+    enum verdict_kind kind;
     char text[sizeof(last_verdict.text)];
 } * child_page;
 static bool is_child;
@@ -74,16 +75,17 @@ verdict_clear(void)
 }
 
 const char *
-observe_child_verdict(void)
+observe_child_verdict(enum verdict_kind *kind)
 {
+    *kind = child_page->kind;
     return child_page->is_there ? child_page->text : NULL;
 }
 
 static _Noreturn void
 end_child(void)
 {
-    snprintf(child_page->text, sizeof(child_page->text), "%s: %s",
-        verdicts[last_verdict.kind].name, last_verdict.text);
+    child_page->kind = last_verdict.kind;
+    memcpy(child_page->text, last_verdict.text, sizeof(child_page->text));
     child_page->is_there = true;
     _exit(1);
 }

@@ -107,10 +107,12 @@ static _Noreturn void
 fail(struct observed *observed)
 {
     const struct finding *finding = finding_get(observed->box);
-    const char *child = observe_child_verdict();
+    enum verdict_kind kind;
+    const char *child = observe_child_verdict(&kind);
     CHECK(finding != NULL);
-    observe_fail(finding->kind, "thread %u: %s: expected %s; %s%s%s",
+    observe_fail(finding->kind, "thread %u: %s: expected %s; %s%s%s%s%s",
         finding->thread, finding->call, finding->expected, finding->seen,
+        child != NULL ? ": " : "", child != NULL ? verdicts[kind].name : "",
         child != NULL ? ": " : "", child != NULL ? child : "");
 }
 
