@@ -1,7 +1,7 @@
 /*
  * direct_test.c - blocks with mappings of their own
  */
-#include <errno.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
