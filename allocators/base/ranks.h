@@ -10,6 +10,7 @@
 
 enum mtx_rank {
     MTX_NONE,       /* a test's own lock: not ordered, not taken at fork */
+    MTX_PROCESS,    /* the making of a design's heap for the process */
     MTX_OPTIONS,    /* a design's options and registries of heaps */
     MTX_BACKGROUND, /* background threads' state */
     MTX_THREADS,    /* a design's list of threads or their caches */

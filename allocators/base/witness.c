@@ -26,6 +26,7 @@ static _Thread_local unsigned held_count TLS_INITIAL_EXEC;
 
 static const char *const rank_names[] = {
     [MTX_NONE] = "MTX_NONE",
+    [MTX_PROCESS] = "MTX_PROCESS",
     [MTX_OPTIONS] = "MTX_OPTIONS",
     [MTX_BACKGROUND] = "MTX_BACKGROUND",
     [MTX_THREADS] = "MTX_THREADS",

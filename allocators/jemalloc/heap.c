@@ -29,7 +29,7 @@ static struct {
     bool ready;                 /* [lock] options are read */
     struct jem_options options; /* [lock] fixed when ready */
     _Atomic(struct jem_heap *) main;
-} process = {.lock = {.rank = MTX_OPTIONS}};
+} process = {.lock = {.rank = MTX_PROCESS}};
 
 /* As the program is loaded, before it has threads: a fork beside the first call
  * would else leave the lock held in the child. */
