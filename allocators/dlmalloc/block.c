@@ -30,9 +30,6 @@
 static struct chunk *
 take_more(struct dlm_heap *heap, size_t size) REQUIRES(heap->lock)
 {
-    if (heap->cookie == 0) {
-        dlm_heap_start(heap);
-    }
     if (dlm_direct_wanted(heap, size)) {
         struct chunk *chunk = dlm_direct_take(heap, size, CHUNK_ALIGN);
 

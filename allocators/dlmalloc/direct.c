@@ -117,6 +117,9 @@ dlm_direct_take(struct dlm_heap *heap, size_t size, size_t align)
     if (direct == NULL) {
         return NULL;
     }
+    if (heap->cookie == 0) {
+        dlm_heap_start(heap); /* This may be the heap's first call. */
+    }
     direct->mapped_size = mapped_size;
     enter(heap, direct);
     return set_chunk(heap, direct, block_offset - CHUNK_BLOCK_OFFSET);
