@@ -174,10 +174,10 @@ ptm_block_give(struct ptm_heap *heap, struct ptm_tcache *tcache, void *block)
         give_to_arena(arena, chunk);
         return;
     }
-    if (tbin->count >= tbin->limit) {
+    if (ptm_tbin_count(tbin) >= tbin->limit) {
         ptm_tcache_spill(tcache, bin);
     }
-    ptm_tcache_push(tcache, tbin, block);
+    ptm_tcache_push_any(tcache, bin, block);
 }
 
 /* ---- resizing */

@@ -31,8 +31,10 @@ each_in_list(const struct ptm_cached *cached, unsigned count, cached_fn *visit,
     }
 }
 
+/* Under the lock no batch leaves its stack; one that comes lies on top. */
 static void
-each_returned(struct ptm_arena *arena, cached_fn *visit, void *arg)
+each_returned_locked(struct ptm_arena *arena, cached_fn *visit, void *arg)
+    REQUIRES(arena->lock)
 {
     for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
         uintptr_t word =
@@ -46,38 +48,67 @@ each_returned(struct ptm_arena *arena, cached_fn *visit, void *arg)
     }
 }
 
+/* In the threads' caches. Wants the heap quiet. */
 static void
 each_cached(struct ptm_heap *heap, cached_fn *visit, void *arg)
 {
     struct ptm_tcache *tcache;
-    struct ptm_arena *arena;
-    unsigned i;
     mtx_lock(&heap->tcaches.lock);
     PTM_TCACHE_EACH (tcache, heap) {
         for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
             each_in_list((const struct ptm_cached *)tcache->bins[bin].head,
-                tcache->bins[bin].count, visit, arg);
+                ptm_tbin_count(&tcache->bins[bin]), visit, arg);
         }
     }
     mtx_unlock(&heap->tcaches.lock);
-    PTM_ARENA_EACH (arena, i, heap) {
-        each_returned(arena, visit, arg);
-    }
 }
 
 /* ---- statistics */
 
+struct cached_sum {
+    size_t count, size;
+};
+
 static void
-count_cached(const struct ptm_cached *cached, void *arg)
+sum_cached(const struct ptm_cached *cached, void *arg)
 {
-    struct alloc_stats *stats = arg;
-    size_t size =
+    struct cached_sum *sum = arg;
+    sum->size +=
         ptm_chunk_head(chunk_of_block((const void *)cached)) & ~CHUNK_FLAGS;
-    stats->cached_size += size;
-    stats->free_size += size;
-    stats->free_count++;
-    stats->used_size -= size - CHUNK_HEAD_SIZE;
-    stats->used_count--;
+    sum->count++;
+}
+
+static void
+sum_tcaches(struct ptm_heap *heap, struct cached_sum *sum)
+{
+    struct ptm_tcache *tcache;
+    size_t count, size;
+    mtx_lock(&heap->tcaches.lock);
+    PTM_TCACHE_EACH (tcache, heap) {
+        ptm_tcache_count(tcache, &count, &size);
+        sum->count += count;
+        sum->size += size;
+    }
+    mtx_unlock(&heap->tcaches.lock);
+}
+
+static size_t
+minus(size_t from, size_t size)
+{
+    return from > size ? from - size : 0;
+}
+
+/* What is cached was counted as used. Other threads may have used it or freed
+ * it since: then the sums are of no one moment, but none falls below 0. */
+static void
+count_cached(const struct cached_sum *sum, struct alloc_stats *stats)
+{
+    stats->cached_size = sum->size;
+    stats->free_size += sum->size;
+    stats->free_count += sum->count;
+    stats->used_size =
+        minus(stats->used_size, sum->size - sum->count * CHUNK_HEAD_SIZE);
+    stats->used_count = minus(stats->used_count, sum->count);
 }
 
 static void
@@ -116,25 +147,29 @@ count_direct(struct ptm_heap *heap, struct alloc_stats *stats)
 void
 ptm_inspect_stats(struct ptm_heap *heap, struct alloc_stats *stats)
 {
+    struct cached_sum sum = {0};
     struct ptm_arena *arena;
     unsigned i;
     memset(stats, 0, sizeof *stats);
     if (heap == NULL) {
         return;
     }
+    sum_tcaches(heap, &sum);
     PTM_ARENA_EACH (arena, i, heap) {
         mtx_lock(&arena->lock);
         ptm_arena_each_chunk_locked(arena, count_chunk, stats);
+        each_returned_locked(arena, sum_cached, &sum);
         stats->mapped_size += arena->system_size;
         stats->mapped_peak += arena->system_peak;
         mtx_unlock(&arena->lock);
     }
-    each_cached(heap, count_cached, stats);
+    count_cached(&sum, stats);
     count_direct(heap, stats);
     size_t own_size = heap->own_size + meta_mapped_size(&heap->meta);
     stats->mapped_size += own_size;
     stats->mapped_peak += own_size;
-    stats->meta_size = stats->mapped_size - stats->used_size - stats->free_size;
+    stats->meta_size =
+        minus(stats->mapped_size, stats->used_size + stats->free_size);
 }
 
 /* ---- walking */
@@ -156,7 +191,8 @@ compare_cached(const struct ptm_cached *cached, void *arg)
 
 /* Only a block with the key can be cached, so the long way is rare. */
 static bool
-is_cached(struct walk *walk, struct chunk *chunk)
+is_cached_locked(struct ptm_arena *arena, struct walk *walk,
+    struct chunk *chunk) REQUIRES(arena->lock)
 {
     const struct ptm_cached *cached = chunk_block(chunk);
     if (cached->key != walk->heap->key) {
@@ -165,11 +201,13 @@ is_cached(struct walk *walk, struct chunk *chunk)
     walk->sought = cached;
     walk->found = false;
     each_cached(walk->heap, compare_cached, walk);
+    each_returned_locked(arena, compare_cached, walk);
     return walk->found;
 }
 
 static void
 walk_chunk(struct ptm_arena *arena, struct chunk *chunk, bool used, void *arg)
+    REQUIRES(arena->lock)
 {
     struct walk *walk = arg;
     struct alloc_piece piece = {
@@ -185,7 +223,7 @@ walk_chunk(struct ptm_arena *arena, struct chunk *chunk, bool used, void *arg)
     } else if (chunk_size(chunk) < CHUNK_MIN_SIZE) {
         piece.kind = ALLOC_PIECE_META;
         piece.owner = "fence";
-    } else if (is_cached(walk, chunk)) {
+    } else if (is_cached_locked(arena, walk, chunk)) {
         piece.kind = ALLOC_PIECE_CACHED;
         piece.owner = "tcache";
     }

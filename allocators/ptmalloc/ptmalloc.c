@@ -151,10 +151,11 @@ malloc_slowly(size_t size)
 {
     if (size <= PTM_CACHE_MAX / 2) {
         size_t chunk_bytes = chunk_size_for(size, CHUNK_HEAD_SIZE);
-        struct ptm_tbin *tbin = &ptm_self->bins[ptm_cache_bin(chunk_bytes)];
-        if (tbin->head != 0 &&
-            ptm_chunk_head(chunk_of_block((void *)tbin->head)) >= chunk_bytes) {
-            return ptm_tcache_pop(tbin);
+        unsigned bin = ptm_cache_bin(chunk_bytes);
+        uintptr_t first = ptm_self->bins[bin].head;
+        if (first != 0 &&
+            ptm_chunk_head(chunk_of_block((void *)first)) >= chunk_bytes) {
+            return ptm_tcache_pop_any(ptm_self, bin);
         }
     }
     return take(ptm_heap_main(), size, ALIGN_DEFAULT, false);
@@ -173,19 +174,14 @@ ptm_malloc(size_t size)
     return malloc_slowly(size);
 }
 
-/* Pushes a block of that chunk size, unless the cache is full or the block
- * looks freed already. */
+/* Not when the bin is full, or the block looks freed already. */
 static inline bool
-push_cached(struct ptm_tcache *tcache, unsigned bin, void *block)
+has_room(const struct ptm_tcache *tcache, unsigned bin, const void *block)
 {
-    struct ptm_tbin *tbin = &tcache->bins[bin];
+    const struct ptm_tbin *tbin = &tcache->bins[bin];
     const struct ptm_cached *cached = block;
-    if (__builtin_expect(
-            tbin->count >= tbin->limit || cached->key == tcache->key, 0)) {
-        return false;
-    }
-    ptm_tcache_push(tcache, tbin, block);
-    return true;
+    return __builtin_expect(
+        ptm_tbin_count(tbin) < tbin->limit && cached->key != tcache->key, 1);
 }
 
 static __attribute__((noinline)) void
@@ -194,9 +190,12 @@ free_slowly(void *block)
     if (block != NULL && ((uintptr_t)block & (CHUNK_ALIGN - 1)) == 0) {
         size_t head = ptm_chunk_head(chunk_of_block(block));
         if ((head & (CHUNK_FLAGS & ~PTM_PREV_USED)) == 0 &&
-            head <= PTM_CACHE_MAX && head >= CHUNK_MIN_SIZE &&
-            push_cached(ptm_self, ptm_cache_bin(head & ~CHUNK_FLAGS), block)) {
-            return;
+            head <= PTM_CACHE_MAX && head >= CHUNK_MIN_SIZE) {
+            unsigned bin = ptm_cache_bin(head & ~CHUNK_FLAGS);
+            if (has_room(ptm_self, bin, block)) {
+                ptm_tcache_push_any(ptm_self, bin, block);
+                return;
+            }
         }
     }
     give(ptm_heap_main(), block);
@@ -210,9 +209,12 @@ ptm_free(void *block)
         size_t size = ptm_chunk_head(chunk_of_block(block)) & ~PTM_PREV_USED;
         /* A head with another flag set is no multiple of 16. */
         if (__builtin_expect(
-                size <= PTM_SMALL_MAX && size % CHUNK_ALIGN == 0, 1) &&
-            push_cached(ptm_self, (unsigned)(size / CHUNK_ALIGN), block)) {
-            return;
+                size <= PTM_SMALL_MAX && size % CHUNK_ALIGN == 0, 1)) {
+            unsigned bin = (unsigned)(size / CHUNK_ALIGN);
+            if (has_room(ptm_self, bin, block)) {
+                ptm_tcache_push(ptm_self, &ptm_self->bins[bin], block);
+                return;
+            }
         }
     }
     free_slowly(block);

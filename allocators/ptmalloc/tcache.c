@@ -7,7 +7,8 @@
  * less and less often by a thread that keeps allocating. A spill keeps the newer
  * half, which is warm, and returns the older, each chunk to its own arena.
  *
- *   I1  bin.count is the length of the list, and at most limit.
+ *   I1  bin.count is the length of the list, and at most limit; large_size is
+ *       the sum of the chunk sizes in large bins.
  *   I2  Every chunk in a bin is used, to its arena, and of the bin's size.
  *   I3  The second word of every cached block is the heap's key.
  */
@@ -51,8 +52,7 @@ ptm_tcache_init(
     struct ptm_tcache *tcache, struct ptm_heap *heap, struct ptm_arena *arena)
 {
     for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
-        tcache->bins[bin] =
-            (struct ptm_tbin){0, 0, limit_of(bin, heap->options.tcache_count)};
+        tcache->bins[bin].limit = limit_of(bin, heap->options.tcache_count);
         tcache->fill_shift[bin] = 0;
     }
     tcache->key = heap->key;
@@ -92,6 +92,82 @@ ptm_tcache_check_double_free(
         if (cached == block) {
             check_misuse(PTM_NAME, "double free detected in tcache", block);
         }
+    }
+}
+
+/* ---- large bins, whose chunks are not all of one size */
+
+static void
+add_large(struct ptm_tcache *tcache, unsigned bin, size_t more)
+{
+    if (bin >= PTM_SMALL_COUNT) {
+        atomic_store_explicit(&tcache->large_size,
+            atomic_load_explicit(&tcache->large_size, memory_order_relaxed) +
+                more,
+            memory_order_relaxed);
+    }
+}
+
+static size_t
+size_of(const struct ptm_cached *cached)
+{
+    return ptm_chunk_head(chunk_of_block(cached)) & ~CHUNK_FLAGS;
+}
+
+void *
+ptm_tcache_pop_any(struct ptm_tcache *tcache, unsigned bin)
+{
+    struct ptm_cached *cached = ptm_tcache_pop(&tcache->bins[bin]);
+    add_large(tcache, bin, -size_of(cached));
+    return cached;
+}
+
+void
+ptm_tcache_push_any(struct ptm_tcache *tcache, unsigned bin, void *block)
+{
+    add_large(tcache, bin, size_of(block));
+    ptm_tcache_push(tcache, &tcache->bins[bin], block);
+}
+
+static size_t
+list_size(const struct ptm_cached *list)
+{
+    size_t size = 0;
+    for (; list != NULL; list = next_of(list)) {
+        size += size_of(list);
+    }
+    return size;
+}
+
+static void
+set_count(struct ptm_tbin *tbin, uint32_t count)
+{
+    atomic_store_explicit(&tbin->count, count, memory_order_relaxed);
+}
+
+/* Takes all chunks out of a bin. */
+static struct ptm_cached *
+empty_bin(struct ptm_tcache *tcache, unsigned bin)
+{
+    struct ptm_tbin *tbin = &tcache->bins[bin];
+    struct ptm_cached *list = (struct ptm_cached *)tbin->head;
+    if (bin >= PTM_SMALL_COUNT) {
+        add_large(tcache, bin, -list_size(list));
+    }
+    tbin->head = 0;
+    set_count(tbin, 0);
+    return list;
+}
+
+void
+ptm_tcache_count(const struct ptm_tcache *tcache, size_t *count, size_t *size)
+{
+    *count = 0;
+    *size = atomic_load_explicit(&tcache->large_size, memory_order_relaxed);
+    for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
+        uint32_t in_bin = ptm_tbin_count(&tcache->bins[bin]);
+        *count += in_bin;
+        *size += bin < PTM_SMALL_COUNT ? in_bin * ptm_cache_bin_size(bin) : 0;
     }
 }
 
@@ -148,20 +224,21 @@ void
 ptm_tcache_spill(struct ptm_tcache *tcache, unsigned bin)
 {
     struct ptm_tbin *tbin = &tcache->bins[bin];
-    uint32_t kept = tbin->count / 2;
-    struct ptm_cached *list = (struct ptm_cached *)tbin->head;
+    uint32_t kept = ptm_tbin_count(tbin) / 2;
     if (kept == 0) {
-        tbin->head = 0;
-        tbin->count = 0;
-        return_list(bin, list);
+        return_list(bin, empty_bin(tcache, bin));
         return;
     }
+    struct ptm_cached *list = (struct ptm_cached *)tbin->head;
     for (uint32_t i = 1; i < kept; i++) {
         list = next_of(list);
     }
     struct ptm_cached *older = next_of(list);
     set_next(list, NULL);
-    tbin->count = kept;
+    set_count(tbin, kept);
+    if (bin >= PTM_SMALL_COUNT) {
+        add_large(tcache, bin, -list_size(older));
+    }
     return_list(bin, older);
 }
 
@@ -169,11 +246,7 @@ void
 ptm_tcache_drain(struct ptm_tcache *tcache)
 {
     for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
-        struct ptm_tbin *tbin = &tcache->bins[bin];
-        struct ptm_cached *list = (struct ptm_cached *)tbin->head;
-        tbin->head = 0;
-        tbin->count = 0;
-        return_list(bin, list);
+        return_list(bin, empty_bin(tcache, bin));
     }
 }
 
@@ -181,13 +254,14 @@ ptm_tcache_drain(struct ptm_tcache *tcache)
 
 /* The bin's first chunk if it is large enough: in a large bin it may not be. */
 static struct chunk *
-pop_fitting(struct ptm_tbin *tbin, size_t size)
+pop_fitting(struct ptm_tcache *tcache, unsigned bin, size_t size)
 {
-    if (tbin->head == 0 || (ptm_chunk_head(chunk_of_block((void *)tbin->head)) &
-                               ~CHUNK_FLAGS) < size) {
+    const struct ptm_cached *first =
+        (const struct ptm_cached *)tcache->bins[bin].head;
+    if (first == NULL || size_of(first) < size) {
         return NULL;
     }
-    return chunk_of_block(ptm_tcache_pop(tbin));
+    return chunk_of_block(ptm_tcache_pop_any(tcache, bin));
 }
 
 /* How many chunks to cut beside the one that is wanted. */
@@ -216,8 +290,11 @@ refill_locked(struct ptm_tcache *tcache, struct ptm_arena *arena, unsigned bin,
         struct ptm_cached *batch = ptm_arena_claim_locked(arena, bin, &count);
         if (batch != NULL) {
             tbin->head = (uintptr_t)batch;
-            tbin->count = count;
-            struct chunk *chunk = pop_fitting(tbin, size);
+            set_count(tbin, count);
+            if (bin >= PTM_SMALL_COUNT) {
+                add_large(tcache, bin, list_size(batch));
+            }
+            struct chunk *chunk = pop_fitting(tcache, bin, size);
             if (chunk != NULL) {
                 return chunk;
             }
@@ -236,7 +313,7 @@ refill_locked(struct ptm_tcache *tcache, struct ptm_arena *arena, unsigned bin,
             ptm_arena_free_locked(arena, extra);
             break;
         }
-        ptm_tcache_push(tcache, tbin, chunk_block(extra));
+        ptm_tcache_push_any(tcache, bin, chunk_block(extra));
     }
     return chunk;
 }
@@ -246,7 +323,7 @@ struct chunk *
 ptm_tcache_refill(struct ptm_tcache *tcache, size_t size) NO_LOCK_ANALYSIS
 {
     unsigned bin = ptm_cache_bin(size);
-    struct chunk *chunk = pop_fitting(&tcache->bins[bin], size);
+    struct chunk *chunk = pop_fitting(tcache, bin, size);
     if (chunk != NULL) {
         return chunk;
     }
@@ -259,6 +336,7 @@ ptm_tcache_refill(struct ptm_tcache *tcache, size_t size) NO_LOCK_ANALYSIS
 void
 ptm_tcache_check(const struct ptm_tcache *tcache)
 {
+    size_t large_size = 0;
     for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
         const struct ptm_tbin *tbin = &tcache->bins[bin];
         const struct ptm_cached *cached = (const struct ptm_cached *)tbin->head;
@@ -267,8 +345,10 @@ ptm_tcache_check(const struct ptm_tcache *tcache)
             size_t size = chunk_size(chunk_of_block(cached));
             CHECK(ptm_cache_bin(size) == bin); /* I2 */
             CHECK(cached->key == tcache->key); /* I3 */
-            CHECK(count <= tbin->count);
+            CHECK(count <= ptm_tbin_count(tbin));
+            large_size += bin < PTM_SMALL_COUNT ? 0 : size;
         }
-        CHECK(count == tbin->count); /* I1 */
+        CHECK(count == ptm_tbin_count(tbin)); /* I1 */
     }
+    CHECK(large_size == atomic_load(&tcache->large_size)); /* I1 */
 }

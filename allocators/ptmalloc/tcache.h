@@ -9,7 +9,8 @@
  * the same block is seen.
  *
  * Concurrency: a tcache belongs to one thread. refill and spill take an arena's
- * lock, or push onto its returned stacks without it.
+ * lock, or push onto its returned stacks without it. Any thread may count what
+ * lies in it: the counts are atomic words that only the owner writes.
  * Failure: refill returns NULL when out of memory. A chunk freed twice, or with
  * a broken link, is misuse, and fatal.
  * Design: glibc wiki, "MallocInternals", "Thread Local Cache (tcache)"; Check
@@ -21,9 +22,9 @@
 #include "ptmalloc/arena.h"
 
 struct ptm_tbin {
-    uintptr_t head; /* the first block, or 0 */
-    uint32_t count;
-    uint32_t limit; /* count never exceeds it; 0: nothing is cached */
+    uintptr_t head;         /* the first block, or 0 */
+    _Atomic uint32_t count; /* its thread writes, statistics read */
+    uint32_t limit;         /* count never exceeds it; 0: nothing is cached */
 };
 
 struct ptm_tcache {
@@ -33,6 +34,7 @@ struct ptm_tcache {
     struct ptm_heap *heap;
     struct ptm_arena *arena;            /* the last one used */
     uint8_t fill_shift[PTM_CACHE_BINS]; /* the next fill takes 1 << this */
+    _Atomic size_t large_size;          /* of all chunks in large bins */
 };
 
 static inline struct ptm_tcache *
@@ -60,7 +62,25 @@ void ptm_tcache_check_double_free(
     const struct ptm_tcache *tcache, unsigned bin, const void *block);
 _Noreturn void ptm_tcache_broken(const void *block);
 
-/* Takes the first chunk of a bin that is not empty. */
+/* What any thread may ask; right for good when the owner is still. */
+void ptm_tcache_count(
+    const struct ptm_tcache *tcache, size_t *count, size_t *size);
+
+static inline uint32_t
+ptm_tbin_count(const struct ptm_tbin *bin)
+{
+    return atomic_load_explicit(&bin->count, memory_order_relaxed);
+}
+
+/* A plain add: there is one writer. */
+static inline void
+ptm_tbin_add(struct ptm_tbin *bin, uint32_t more)
+{
+    atomic_store_explicit(
+        &bin->count, ptm_tbin_count(bin) + more, memory_order_relaxed);
+}
+
+/* Takes the first chunk of a small bin that is not empty. */
 static inline void *
 ptm_tcache_pop(struct ptm_tbin *bin)
 {
@@ -70,13 +90,13 @@ ptm_tcache_pop(struct ptm_tbin *bin)
         ptm_tcache_broken(cached);
     }
     bin->head = next;
-    bin->count--;
+    ptm_tbin_add(bin, -1u);
     cached->key = 0;
     ptm_cached_use(cached);
     return cached;
 }
 
-/* Puts a block in front of a bin that has room. */
+/* Puts a block in front of a small bin that has room. */
 static inline void
 ptm_tcache_push(struct ptm_tcache *tcache, struct ptm_tbin *bin, void *block)
 {
@@ -84,8 +104,12 @@ ptm_tcache_push(struct ptm_tcache *tcache, struct ptm_tbin *bin, void *block)
     cached->key = tcache->key;
     cached->next = ptm_mangle(&cached->next, bin->head);
     bin->head = (uintptr_t)cached;
-    bin->count++;
+    ptm_tbin_add(bin, 1);
     ptm_cached_free(cached);
 }
+
+/* The same for bins of any size. */
+void *ptm_tcache_pop_any(struct ptm_tcache *tcache, unsigned bin);
+void ptm_tcache_push_any(struct ptm_tcache *tcache, unsigned bin, void *block);
 
 void ptm_tcache_check(const struct ptm_tcache *tcache);
