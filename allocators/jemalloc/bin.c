@@ -113,7 +113,7 @@ region_of(const struct jem_extent *slab, const void *block)
     size_t offset = (size_t)((const char *)block - slab->addr);
     unsigned region = jem_slab_region(shape, offset);
     if ((size_t)region * shape->region_size != offset) {
-        check_misuse("jemalloc", "free of an address inside a block", block);
+        check_misuse(JEM_NAME, "free of an address inside a block", block);
     }
     return region;
 }
@@ -131,7 +131,7 @@ put_region(struct jem_extent *slab, const void *block)
     unsigned region = region_of(slab, block);
     uint64_t bit = (uint64_t)1 << (region % 64);
     if ((slab->free_bits[region / 64] & bit) != 0) {
-        check_misuse("jemalloc", "double free", block);
+        check_misuse(JEM_NAME, "double free", block);
     }
     slab->free_bits[region / 64] |= bit;
     slab->free_count++;

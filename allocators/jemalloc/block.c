@@ -96,14 +96,14 @@ jem_block_class(struct jem_heap *heap, const void *block)
     struct jem_owner owner = jem_owner_get(block);
     unsigned class = jem_owner_class(owner);
     if (class >= JEM_CLASS_NONE) {
-        check_misuse("jemalloc", "not a block of this heap", block);
+        check_misuse(JEM_NAME, "not a block of this heap", block);
     }
     const struct jem_extent *extent = jem_owner_extent(owner);
     if (extent->arena->heap != heap) {
-        check_misuse("jemalloc", "block of another heap", block);
+        check_misuse(JEM_NAME, "block of another heap", block);
     }
     if (class >= JEM_SMALL_COUNT && extent->addr != block) {
-        check_misuse("jemalloc", "address inside a block", block);
+        check_misuse(JEM_NAME, "address inside a block", block);
     }
     return class;
 }
@@ -131,8 +131,8 @@ jem_block_give(struct jem_heap *heap, struct jem_tcache *tcache, void *block)
     }
     jem_tcache_move_leaf(tcache, block);
     struct jem_tbin *bin = &tcache->bins[class];
-    if (bin->top != bin->full) {
-        *bin->top++ = block;
+    if (jem_tbin_top(bin) != bin->full) {
+        jem_tbin_push(bin, block);
     } else {
         jem_tcache_spill(tcache, class, block);
     }

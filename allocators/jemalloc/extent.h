@@ -31,6 +31,8 @@
 #include "parts/pagemap.h"
 #include "parts/tree.h"
 
+#define JEM_NAME "jemalloc"
+
 struct jem_arena;
 struct jem_region; /* the mapping that an extent lies in (pagecache.h) */
 

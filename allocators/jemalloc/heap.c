@@ -67,7 +67,7 @@ read_options(struct jem_options *options)
         {"check_free", ENV_FLAG, &options->check_free, NULL, 0, 0},
     };
     (void)env_read(
-        "jemalloc", "JEM_OPTIONS", known, sizeof known / sizeof known[0]);
+        JEM_NAME, "JEM_OPTIONS", known, sizeof known / sizeof known[0]);
     /* Without caches every block passes block.c, and a slab's bits tell each
      * double free. */
     if (options->junk || options->zero || options->check_free) {
@@ -143,12 +143,6 @@ jem_heap_tcache(struct jem_heap *heap)
 {
     return heap->options.tcache ? jem_tcache_of(local_get(&heap->tcaches))
                                 : NULL;
-}
-
-void
-jem_heap_thread_exit(struct jem_heap *heap)
-{
-    local_drop(&heap->tcaches);
 }
 
 /* ---- life */

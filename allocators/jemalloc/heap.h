@@ -58,8 +58,6 @@ void jem_heap_delete(struct jem_heap *heap);
 
 /* The calling thread's cache on that heap, made when there is none. */
 struct jem_tcache *jem_heap_tcache(struct jem_heap *heap);
-/* Drains and gives up the calling thread's cache, if it has one. */
-void jem_heap_thread_exit(struct jem_heap *heap);
 
 /* Every tcache in use; with tcaches.lock held, or the heap quiet. */
 #define JEM_TCACHE_EACH(tcache, heap)                                          \

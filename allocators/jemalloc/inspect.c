@@ -9,6 +9,7 @@
 
 #include <malloc.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/print.h"
@@ -55,24 +56,33 @@ add_pages(struct jem_arena *arena, struct alloc_stats *stats)
     mtx_unlock(&pages->lock);
 }
 
-/* Moves what the threads' caches hold from used to free. */
+static size_t
+minus(size_t from, size_t size)
+{
+    return from > size ? from - size : 0;
+}
+
+/* Moves what the threads' caches hold from used to free. While threads work
+ * the sums are of no one moment; none falls below 0. */
 static void
 move_cached(struct jem_heap *heap, struct alloc_stats *stats)
 {
     struct jem_tcache *tcache;
     size_t cached_size = 0;
+    size_t cached_count = 0;
     mtx_lock(&heap->tcaches.lock);
     JEM_TCACHE_EACH (tcache, heap) {
         for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
             size_t count = jem_tbin_count(&tcache->bins[class]);
             cached_size += count * jem_class_size(class);
-            stats->used_count -= count;
-            stats->free_count += count;
+            cached_count += count;
         }
     }
     mtx_unlock(&heap->tcaches.lock);
     stats->cached_size += cached_size;
-    stats->used_size -= cached_size;
+    stats->used_size = minus(stats->used_size, cached_size);
+    stats->used_count = minus(stats->used_count, cached_count);
+    stats->free_count += cached_count;
     stats->free_size += cached_size;
 }
 
@@ -162,8 +172,8 @@ is_cached_large(struct jem_heap *heap, const struct jem_extent *extent)
     }
     JEM_TCACHE_EACH (tcache, heap) {
         struct jem_tbin *bin = &tcache->bins[extent->size_class];
-        for (void **slot = bin->empty; slot != bin->top; slot++) {
-            if (*slot == extent->addr) {
+        for (size_t i = 0; i < jem_tbin_count(bin); i++) {
+            if (bin->empty[i] == extent->addr) {
                 return true;
             }
         }
@@ -251,7 +261,10 @@ jem_inspect_dump(struct jem_heap *heap, int fd)
 void
 jem_malloc_stats(void)
 {
-    jem_inspect_dump(jem_heap_main(), 2);
+    struct jem_heap *heap = jem_heap_main();
+    if (heap != NULL) {
+        jem_inspect_dump(heap, STDERR_FILENO);
+    }
 }
 
 struct mallinfo2

@@ -33,7 +33,7 @@
 
 #define ALIGN_DEFAULT ((size_t)1) /* what the class gives by itself */
 
-/* ---- on any heap; NULL is the process's */
+/* ---- on any heap; NULL is the process's. The door's functions, too. */
 
 static struct jem_heap *
 heap_of(struct heap *heap)
@@ -63,8 +63,20 @@ give(struct jem_heap *heap, void *block)
 }
 
 static void *
-heap_realloc(struct jem_heap *heap, void *block, size_t size)
+ops_calloc(struct heap *any, size_t count, size_t size)
 {
+    size_t product;
+    if (!family_product(count, size, &product)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return take(heap_of(any), product, ALIGN_DEFAULT, true);
+}
+
+static void *
+ops_realloc(struct heap *any, void *block, size_t size)
+{
+    struct jem_heap *heap = heap_of(any);
     if (block == NULL) {
         return take(heap, size, ALIGN_DEFAULT, false);
     }
@@ -85,57 +97,58 @@ heap_realloc(struct jem_heap *heap, void *block, size_t size)
 }
 
 static void *
-heap_memalign(struct jem_heap *heap, size_t align, size_t size)
+ops_memalign(struct heap *any, size_t align, size_t size)
 {
     size_t power;
-    return family_round_align(align, &power) ? take(heap, size, power, false)
-                                             : NULL;
+    return family_round_align(align, &power)
+               ? take(heap_of(any), size, power, false)
+               : NULL;
 }
 
-static void *
-heap_calloc(struct jem_heap *heap, size_t count, size_t size)
+static size_t
+ops_usable_size(struct heap *any, const void *block)
 {
-    size_t product;
-    if (!family_product(count, size, &product)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return take(heap, product, ALIGN_DEFAULT, true);
+    return block == NULL ? 0
+                         : jem_class_size(jem_block_class(heap_of(any), block));
 }
 
 static void
-heap_free_sized(struct jem_heap *heap, void *block, size_t size)
+ops_free_sized(struct heap *any, void *block, size_t size)
 {
-    if (block != NULL && size > jem_class_size(jem_block_class(heap, block))) {
-        check_misuse("jemalloc", "wrong size in free", block);
+    if (block != NULL && size > ops_usable_size(any, block)) {
+        check_misuse(JEM_NAME, "wrong size in free", block);
     }
-    give(heap, block);
+    give(heap_of(any), block);
 }
 
 static void
-heap_free_aligned_sized(
-    struct jem_heap *heap, void *block, size_t align, size_t size)
+ops_free_aligned_sized(struct heap *any, void *block, size_t align, size_t size)
 {
     if (align == 0 || ((uintptr_t)block & (align - 1)) != 0) {
-        check_misuse("jemalloc", "wrong alignment in free", block);
+        check_misuse(JEM_NAME, "wrong alignment in free", block);
     }
-    heap_free_sized(heap, block, size);
+    ops_free_sized(any, block, size);
 }
 
 static bool
-heap_trim(struct jem_heap *heap)
+ops_trim(struct heap *any, size_t pad)
 {
-    struct jem_tcache *tcache = jem_heap_tcache(heap);
+    struct jem_heap *heap = heap_of(any);
+    struct jem_tcache *tcache = heap == NULL ? NULL : jem_heap_tcache(heap);
     struct jem_arena *arena;
-    bool any = false;
+    bool trimmed = false;
     unsigned i;
+    (void)pad; /* There is no top that could keep it. */
+    if (heap == NULL) {
+        return false;
+    }
     if (tcache != NULL) {
         jem_tcache_drain(tcache);
     }
     JEM_ARENA_EACH (arena, i, heap) {
-        any |= jem_arena_purge(arena);
+        trimmed |= jem_arena_purge(arena);
     }
-    return any;
+    return trimmed;
 }
 
 /* ---- the public family, on the process's heap */
@@ -152,10 +165,8 @@ jem_malloc(size_t size)
 {
     if (__builtin_expect(size <= JEM_LOOKUP_MAX, 1)) {
         struct jem_tbin *bin = &jem_self->bins[jem_size_class(size)];
-        void **top = bin->top;
-        if (__builtin_expect(top != bin->floor, 1)) {
-            bin->top = top - 1;
-            return top[-1];
+        if (__builtin_expect(jem_tbin_top(bin) != bin->floor, 1)) {
+            return jem_tbin_pop(bin);
         }
     }
     return malloc_slowly(size);
@@ -177,10 +188,8 @@ jem_free(void *block)
         unsigned class = jem_owner_class(owner);
         if (__builtin_expect(class < JEM_SMALL_COUNT, 1)) {
             struct jem_tbin *bin = &tcache->bins[class];
-            void **top = bin->top;
-            if (__builtin_expect(top != bin->full, 1)) {
-                *top = block;
-                bin->top = top + 1;
+            if (__builtin_expect(jem_tbin_top(bin) != bin->full, 1)) {
+                jem_tbin_push(bin, block);
                 return;
             }
         }
@@ -191,50 +200,46 @@ jem_free(void *block)
 void *
 jem_calloc(size_t count, size_t size)
 {
-    return heap_calloc(jem_heap_main(), count, size);
+    return ops_calloc(NULL, count, size);
 }
 
 void *
 jem_realloc(void *block, size_t size)
 {
-    return heap_realloc(jem_heap_main(), block, size);
+    return ops_realloc(NULL, block, size);
 }
 
 void *
 jem_memalign(size_t align, size_t size)
 {
-    return heap_memalign(jem_heap_main(), align, size);
+    return ops_memalign(NULL, align, size);
 }
 
 void
 jem_free_sized(void *block, size_t size)
 {
-    heap_free_sized(jem_heap_main(), block, size);
+    ops_free_sized(NULL, block, size);
 }
 
 void
 jem_free_aligned_sized(void *block, size_t align, size_t size)
 {
-    heap_free_aligned_sized(jem_heap_main(), block, align, size);
+    ops_free_aligned_sized(NULL, block, align, size);
 }
 
 size_t
 jem_malloc_usable_size(void *block)
 {
-    return block == NULL
-               ? 0
-               : jem_class_size(jem_block_class(jem_heap_main(), block));
+    return ops_usable_size(NULL, block);
 }
 
 int
 jem_malloc_trim(size_t pad)
 {
-    (void)pad; /* There is no top that could keep it. */
-    struct jem_heap *heap = jem_heap_main();
-    return heap != NULL && heap_trim(heap);
+    return ops_trim(NULL, pad);
 }
 
-/* ---- the door */
+/* ---- the door. The process may be too short of memory to have a heap. */
 
 static struct heap *
 ops_open(void)
@@ -255,24 +260,6 @@ ops_malloc(struct heap *heap, size_t size)
                         : take(heap_of(heap), size, ALIGN_DEFAULT, false);
 }
 
-static void *
-ops_calloc(struct heap *heap, size_t count, size_t size)
-{
-    return heap_calloc(heap_of(heap), count, size);
-}
-
-static void *
-ops_realloc(struct heap *heap, void *block, size_t size)
-{
-    return heap_realloc(heap_of(heap), block, size);
-}
-
-static void *
-ops_memalign(struct heap *heap, size_t align, size_t size)
-{
-    return heap_memalign(heap_of(heap), align, size);
-}
-
 static void
 ops_free(struct heap *heap, void *block)
 {
@@ -284,37 +271,12 @@ ops_free(struct heap *heap, void *block)
 }
 
 static void
-ops_free_sized(struct heap *heap, void *block, size_t size)
+ops_thread_exit(struct heap *any)
 {
-    heap_free_sized(heap_of(heap), block, size);
-}
-
-static void
-ops_free_aligned_sized(
-    struct heap *heap, void *block, size_t align, size_t size)
-{
-    heap_free_aligned_sized(heap_of(heap), block, align, size);
-}
-
-static size_t
-ops_usable_size(struct heap *heap, const void *block)
-{
-    return block == NULL
-               ? 0
-               : jem_class_size(jem_block_class(heap_of(heap), block));
-}
-
-static bool
-ops_trim(struct heap *heap, size_t pad)
-{
-    (void)pad;
-    return heap_trim(heap_of(heap));
-}
-
-static void
-ops_thread_exit(struct heap *heap)
-{
-    jem_heap_thread_exit(heap_of(heap));
+    struct jem_heap *heap = heap_of(any);
+    if (heap != NULL) {
+        local_drop(&heap->tcaches);
+    }
 }
 
 static void
@@ -324,27 +286,36 @@ ops_stats(struct heap *heap, struct alloc_stats *stats)
 }
 
 static void
-ops_check(struct heap *heap)
+ops_check(struct heap *any)
 {
-    jem_heap_check(heap_of(heap));
+    struct jem_heap *heap = heap_of(any);
+    if (heap != NULL) {
+        jem_heap_check(heap);
+    }
 }
 
 static void
-ops_walk(struct heap *heap, alloc_walk_fn *visit, void *arg)
+ops_walk(struct heap *any, alloc_walk_fn *visit, void *arg)
 {
-    jem_inspect_walk(heap_of(heap), visit, arg);
+    struct jem_heap *heap = heap_of(any);
+    if (heap != NULL) {
+        jem_inspect_walk(heap, visit, arg);
+    }
 }
 
 static void
-ops_dump(struct heap *heap, int fd)
+ops_dump(struct heap *any, int fd)
 {
-    jem_inspect_dump(heap_of(heap), fd);
+    struct jem_heap *heap = heap_of(any);
+    if (heap != NULL) {
+        jem_inspect_dump(heap, fd);
+    }
 }
 
 FAMILY_OPS(jem_ops, jem_)
 
 const struct alloc_ops jem_ops = {
-    .name = "jemalloc",
+    .name = JEM_NAME,
     .open = ops_open,
     .close = ops_close,
     .malloc = ops_malloc,

@@ -77,7 +77,8 @@ jem_tcache_init(struct jem_tcache *tcache, struct jem_heap *heap,
     void **slot = tcache->slots;
     for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
         struct jem_tbin *bin = &tcache->bins[class];
-        bin->empty = bin->floor = bin->top = slot;
+        bin->empty = bin->floor = slot;
+        jem_tbin_set_top(bin, slot);
         bin->full = slot + first_capacity(class);
         slot += slot_count(class);
         tcache->uses[class] = (struct jem_tbin_use){.fill_shift = 1};
@@ -108,7 +109,7 @@ flush_oldest(struct jem_tcache *tcache, unsigned class, size_t count)
         }
     }
     memmove(bin->empty, bin->empty + count, kept * sizeof(void *));
-    bin->top = bin->empty + kept;
+    jem_tbin_set_top(bin, bin->empty + kept);
     bin->floor = bin->empty;
 }
 
@@ -178,8 +179,8 @@ jem_tcache_refill(struct jem_tcache *tcache, unsigned size_class, bool *zeroed)
     *zeroed = false;
     tcache->uses[size_class].floor_hit = true;
     bin->floor = bin->empty;
-    if (bin->top != bin->empty) {
-        return *--bin->top;
+    if (jem_tbin_count(bin) != 0) {
+        return jem_tbin_pop(bin);
     }
     void *block = NULL;
     if (size_class >= JEM_SMALL_COUNT) {
@@ -196,8 +197,8 @@ jem_tcache_refill(struct jem_tcache *tcache, unsigned size_class, bool *zeroed)
             bin->empty[i] = bin->empty[filled - 1 - i];
             bin->empty[filled - 1 - i] = low;
         }
-        bin->top = bin->empty + filled;
-        block = filled == 0 ? NULL : *--bin->top;
+        jem_tbin_set_top(bin, bin->empty + filled);
+        block = filled == 0 ? NULL : jem_tbin_pop(bin);
     }
     count_event(tcache);
     return block;
@@ -214,11 +215,11 @@ jem_tcache_spill(struct jem_tcache *tcache, unsigned size_class, void *block)
         size_t grown = 2 * jem_tbin_capacity(bin);
         bin->full =
             grown < (size_t)(end - bin->empty) ? bin->empty + grown : end;
-        *bin->top++ = block;
+        jem_tbin_push(bin, block);
         return;
     }
     flush_oldest(tcache, size_class, jem_tbin_capacity(bin) / 2);
-    *bin->top++ = block;
+    jem_tbin_push(bin, block);
     count_event(tcache);
 }
 
@@ -227,9 +228,10 @@ jem_tcache_check(const struct jem_tcache *tcache)
 {
     for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
         const struct jem_tbin *bin = &tcache->bins[class];
-        CHECK(bin->empty <= bin->floor && bin->floor <= bin->top); /* I1 */
-        CHECK(bin->top <= bin->full);
-        for (void **slot = bin->empty; slot != bin->top; slot++) { /* I2 */
+        void **top = jem_tbin_top(bin);
+        CHECK(bin->empty <= bin->floor && bin->floor <= top); /* I1 */
+        CHECK(top <= bin->full);
+        for (void **slot = bin->empty; slot != top; slot++) { /* I2 */
             struct jem_owner owner = jem_owner_get(*slot);
             CHECK(owner.word != 0 && jem_owner_class(owner) == class);
             CHECK(class >= JEM_SMALL_COUNT ||

@@ -13,7 +13,8 @@
  * both full and empty between two collections is given twice the room.
  *
  * Concurrency: a tcache belongs to one thread. fill, flush and drain take the
- * locks of bins and page caches.
+ * locks of bins and page caches. Any thread may ask for a bin's count: top is an
+ * atomic word that only the owner writes, and empty never changes in use.
  * Failure: fill returns NULL when out of memory.
  * Design: jemalloc(3), "opt.tcache", "opt.tcache_max"; Evans, "Scalable memory
  * allocation using jemalloc" (2011), section on thread caching.
@@ -28,7 +29,7 @@
 #define JEM_TCACHE_CLASSES  49u
 
 struct jem_tbin {
-    void **top;
+    _Atomic(void **) top; /* its thread writes, statistics read */
     void **floor;
     void **full;
     void **empty;
@@ -84,10 +85,40 @@ void jem_tcache_move_leaf(struct jem_tcache *tcache, const void *block);
 /* Empties all bins. */
 void jem_tcache_drain(struct jem_tcache *tcache);
 
+static inline void **
+jem_tbin_top(const struct jem_tbin *bin)
+{
+    return atomic_load_explicit(&bin->top, memory_order_relaxed);
+}
+
+static inline void
+jem_tbin_set_top(struct jem_tbin *bin, void **top)
+{
+    atomic_store_explicit(&bin->top, top, memory_order_relaxed);
+}
+
+/* Takes the newest block of a bin that has one. */
+static inline void *
+jem_tbin_pop(struct jem_tbin *bin)
+{
+    void **top = jem_tbin_top(bin) - 1;
+    jem_tbin_set_top(bin, top);
+    return *top;
+}
+
+/* Puts a block into a bin that has room. */
+static inline void
+jem_tbin_push(struct jem_tbin *bin, void *block)
+{
+    void **top = jem_tbin_top(bin);
+    *top = block;
+    jem_tbin_set_top(bin, top + 1);
+}
+
 static inline size_t
 jem_tbin_count(const struct jem_tbin *bin)
 {
-    return (size_t)(bin->top - bin->empty);
+    return (size_t)(jem_tbin_top(bin) - bin->empty);
 }
 
 static inline size_t
