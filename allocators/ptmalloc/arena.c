@@ -18,6 +18,7 @@
  *   I4  top ends where the newest subheap's usable part ends; older subheaps end
  *       in two fence chunks that are never free.
  *   I5  last_remainder, if not NULL, is in the unsorted bin.
+ *   I6  free_size is the sum of the sizes of all free chunks but top.
  */
 #include "ptmalloc/arena.h"
 
@@ -104,6 +105,7 @@ push_unsorted_locked(struct ptm_arena *arena, struct chunk *chunk)
 {
     poison_body(chunk);
     chunk_push(&arena->unsorted, chunk);
+    arena->free_size += chunk_size(chunk);
 }
 
 /* Into its small bin, or the tree. */
@@ -113,6 +115,7 @@ sort_chunk_locked(struct ptm_arena *arena, struct chunk *chunk)
 {
     size_t size = chunk_size(chunk);
     poison_body(chunk);
+    arena->free_size += size;
     if (size <= PTM_SMALL_MAX) {
         size_t bin = size / CHUNK_ALIGN;
         chunk_push(&arena->small[bin], chunk);
@@ -130,6 +133,7 @@ unbin_locked(struct ptm_arena *arena, struct chunk *chunk) REQUIRES(arena->lock)
     if (!chunk_foot_matches(chunk)) {
         misuse("corrupted size vs. prev_size", chunk);
     }
+    arena->free_size -= chunk_size(chunk);
     if (chunk == arena->last_remainder) {
         arena->last_remainder = NULL;
     }
@@ -242,34 +246,34 @@ add_subheap_locked(struct ptm_arena *arena, size_t size) REQUIRES(arena->lock)
     return true;
 }
 
-/* Makes the top large enough to cut size from it and stay a chunk. */
+/* Makes the top large enough to cut size from it and stay a chunk, if its
+ * subheap has the room. */
 static bool
-grow_top_locked(struct ptm_arena *arena, size_t size) REQUIRES(arena->lock)
+extend_top_locked(struct ptm_arena *arena, size_t size) REQUIRES(arena->lock)
 {
     struct ptm_subheap *subheap = arena->newest;
     size_t old_size = subheap->usable_size;
     size_t wanted =
         (size_t)((char *)arena->top - (char *)subheap) + size + FENCE_SIZE;
-    if (ptm_subheap_grow(subheap, wanted + arena->heap->options.top_pad) ||
-        ptm_subheap_grow(subheap, wanted)) {
-        arena->top->head =
-            (chunk_size(arena->top) + subheap->usable_size - old_size) |
-            (arena->top->head & PTM_PREV_USED);
-        count_system_locked(arena, old_size, subheap->usable_size);
-        poison_body(arena->top);
-        return true;
+    if (!ptm_subheap_grow(subheap, wanted + arena->heap->options.top_pad) &&
+        !ptm_subheap_grow(subheap, wanted)) {
+        return false;
     }
-    return add_subheap_locked(arena, size);
+    arena->top->head =
+        (chunk_size(arena->top) + subheap->usable_size - old_size) |
+        (arena->top->head & PTM_PREV_USED);
+    count_system_locked(arena, old_size, subheap->usable_size);
+    poison_body(arena->top);
+    return true;
 }
 
 static struct chunk *
 cut_top_locked(struct ptm_arena *arena, size_t size) REQUIRES(arena->lock)
 {
-    if (chunk_size(arena->top) < size + FENCE_SIZE &&
-        !grow_top_locked(arena, size)) {
+    struct chunk *chunk = arena->top;
+    if (chunk_size(chunk) < size + FENCE_SIZE) {
         return NULL;
     }
-    struct chunk *chunk = arena->top;
     size_t rest_size = chunk_size(chunk) - size;
     poison_use(chunk, size + CHUNK_BLOCK_OFFSET);
     chunk->head = size | (chunk->head & PTM_PREV_USED);
@@ -379,7 +383,7 @@ take_best_locked(struct ptm_arena *arena, size_t size) REQUIRES(arena->lock)
 }
 
 struct chunk *
-ptm_arena_alloc_locked(struct ptm_arena *arena, size_t size)
+ptm_arena_take_locked(struct ptm_arena *arena, size_t size)
 {
     struct chunk *chunk = NULL;
     ASSERT(size >= CHUNK_MIN_SIZE && size % CHUNK_ALIGN == 0);
@@ -392,7 +396,15 @@ ptm_arena_alloc_locked(struct ptm_arena *arena, size_t size)
     if (chunk == NULL) {
         chunk = take_best_locked(arena, size);
     }
-    if (chunk == NULL) {
+    return chunk != NULL ? chunk : cut_top_locked(arena, size);
+}
+
+struct chunk *
+ptm_arena_alloc_locked(struct ptm_arena *arena, size_t size)
+{
+    struct chunk *chunk = ptm_arena_take_locked(arena, size);
+    if (chunk == NULL &&
+        (extend_top_locked(arena, size) || add_subheap_locked(arena, size))) {
         chunk = cut_top_locked(arena, size);
     }
     return chunk;
@@ -521,6 +533,17 @@ ptm_arena_free_locked(struct ptm_arena *arena, struct chunk *chunk)
     push_unsorted_locked(arena, chunk);
 }
 
+/* A block past the threshold rather moves to a mapping, which grows by moving
+ * pages, than that the top grows for it. */
+static bool
+extend_top_in_place_locked(struct ptm_arena *arena, size_t size, size_t more)
+    REQUIRES(arena->lock)
+{
+    return size < atomic_load_explicit(
+                      &arena->heap->mmap_threshold, memory_order_relaxed) &&
+           extend_top_locked(arena, more);
+}
+
 static bool
 grow_in_place_locked(struct ptm_arena *arena, struct chunk *chunk, size_t size)
     REQUIRES(arena->lock)
@@ -528,7 +551,8 @@ grow_in_place_locked(struct ptm_arena *arena, struct chunk *chunk, size_t size)
     struct chunk *next = chunk_next(chunk);
     size_t more = size - chunk_size(chunk);
     if (next == arena->top) {
-        if (chunk_size(next) < more + FENCE_SIZE) {
+        if (chunk_size(next) < more + FENCE_SIZE &&
+            !extend_top_in_place_locked(arena, size, more)) {
             return false;
         }
         size_t rest_size = chunk_size(next) - more;
@@ -801,7 +825,7 @@ ptm_arena_each_chunk_locked(
 
 struct census {
     const struct chunk *before; /* free: the next one must be used */
-    size_t free_count;
+    size_t free_count, free_size;
     size_t system_size;
 };
 
@@ -821,6 +845,7 @@ check_chunk(struct ptm_arena *arena, struct chunk *chunk, bool used, void *arg)
     CHECK((chunk->head & PTM_PREV_USED) != 0);
     census->before = chunk;
     census->free_count++;
+    census->free_size += chunk_size(chunk);
 }
 
 static size_t
@@ -854,6 +879,7 @@ ptm_arena_check(struct ptm_arena *arena)
     mtx_lock(&arena->lock);
     ptm_arena_each_chunk_locked(arena, check_chunk, &census);
     CHECK(check_bins_locked(arena) == census.free_count); /* I2 */
+    CHECK(arena->free_size == census.free_size);          /* I6 */
     for (struct ptm_subheap *subheap = arena->newest; subheap != NULL;
          subheap = subheap->older) {
         CHECK(subheap->arena == arena);
@@ -875,8 +901,8 @@ ptm_arena_dump(struct ptm_arena *arena, int fd)
     print_format(&print, "  arena %u: threads %u system %zu top %zu\n",
         arena->index, atomic_load(&arena->thread_count), arena->system_size,
         chunk_size(arena->top));
-    print_format(&print, "    unsorted %zu large %zu returned %zu bytes\n",
-        list_count(&arena->unsorted), arena->large.count,
+    print_format(&print, "    free %zu unsorted %zu large %zu returned %zu\n",
+        arena->free_size, list_count(&arena->unsorted), arena->large.count,
         atomic_load(&arena->returned_size));
     mtx_unlock(&arena->lock);
     print_flush(&print);

@@ -135,6 +135,7 @@ struct ptm_arena {
     struct list small[PTM_SMALL_COUNT]; /* [lock] by size / 16 */
     uint64_t small_map[PTM_SMALL_COUNT / 64 + 1]; /* [lock] maybe not empty */
     struct tree large;  /* [lock] by size, then address */
+    size_t free_size;   /* [lock] of all free chunks but top */
     size_t system_size; /* [lock] usable bytes of all subheaps */
     size_t system_peak; /* [lock] */
     _Alignas(CACHE_LINE) _Atomic size_t returned_size; /* on the stacks, by
@@ -146,7 +147,11 @@ struct ptm_arena {
 struct ptm_arena *ptm_arena_new(struct ptm_heap *heap, unsigned index);
 void ptm_arena_delete(struct ptm_arena *arena); /* with all its blocks */
 
-/* A used chunk of that size, a multiple of 16 up to PTM_ARENA_REQUEST_MAX. */
+/* A used chunk of that size, a multiple of 16 up to PTM_ARENA_REQUEST_MAX, from
+ * what the arena has; NULL if it would have to grow. */
+struct chunk *ptm_arena_take_locked(struct ptm_arena *arena, size_t size)
+    REQUIRES(arena->lock);
+/* The same, and it grows. */
 struct chunk *ptm_arena_alloc_locked(struct ptm_arena *arena, size_t size)
     REQUIRES(arena->lock);
 /* The same with its block at a multiple of align. */

@@ -174,6 +174,9 @@ ptm_block_give(struct ptm_heap *heap, struct ptm_tcache *tcache, void *block)
         give_to_arena(arena, chunk);
         return;
     }
+    if (tcache->fresh) {
+        ptm_heap_follow(tcache, arena);
+    }
     if (ptm_tbin_count(tbin) >= tbin->limit) {
         ptm_tcache_spill(tcache, bin);
     }

@@ -16,6 +16,7 @@
 
 #define FIRST_META_SIZE    ((size_t)64 << 10)
 #define ARENAS_A_CPU       8u
+#define RICH_SIZE          ((size_t)256 << 10) /* free: worth moving to */
 #define MMAP_THRESHOLD_MIN ((uint64_t)128 << 10)
 
 _Thread_local struct ptm_tcache *ptm_self TLS_INITIAL_EXEC = &ptm_tcache_none;
@@ -137,6 +138,13 @@ bind_arena(struct ptm_tcache *tcache, struct ptm_arena *arena)
     tcache->arena = arena;
 }
 
+void
+ptm_heap_follow(struct ptm_tcache *tcache, struct ptm_arena *arena)
+{
+    tcache->fresh = false;
+    bind_arena(tcache, arena);
+}
+
 /* Any arena whose lock is free, locked. */
 static struct ptm_arena *
 trylock_any(struct ptm_heap *heap, const struct ptm_arena *but) NO_LOCK_ANALYSIS
@@ -172,6 +180,65 @@ ptm_heap_lock_arena(
         bind_arena(tcache, arena);
     }
     return arena;
+}
+
+static bool
+is_rich_locked(const struct ptm_arena *arena)
+{
+    return arena->free_size + atomic_load_explicit(&arena->returned_size,
+                                  memory_order_relaxed) >=
+           RICH_SIZE;
+}
+
+static bool
+is_idle(const struct ptm_arena *arena)
+{
+    return atomic_load_explicit(&arena->thread_count, memory_order_relaxed) ==
+           0;
+}
+
+static bool
+lock_if_rich(struct ptm_arena *arena) TRY_ACQUIRES(true, arena->lock)
+{
+    if (!mtx_trylock(&arena->lock)) {
+        return false;
+    }
+    if (is_rich_locked(arena)) {
+        return true;
+    }
+    mtx_unlock(&arena->lock);
+    return false;
+}
+
+/* Another arena worth moving to, locked, or NULL. */
+static struct ptm_arena *
+lock_rich_arena(struct ptm_heap *heap, const struct ptm_tcache *tcache,
+    const struct ptm_arena *but) NO_LOCK_ANALYSIS
+{
+    struct ptm_arena *arena = tcache->returned_to;
+    unsigned i;
+    if (arena != but && lock_if_rich(arena)) {
+        return arena;
+    }
+    PTM_ARENA_EACH (arena, i, heap) {
+        if (arena != but && is_idle(arena) && lock_if_rich(arena)) {
+            return arena;
+        }
+    }
+    return NULL;
+}
+
+struct ptm_arena *
+ptm_heap_lock_richer_arena(struct ptm_heap *heap, struct ptm_tcache *tcache,
+    struct ptm_arena *arena) NO_LOCK_ANALYSIS
+{
+    struct ptm_arena *rich = lock_rich_arena(heap, tcache, arena);
+    if (rich == NULL) {
+        return arena;
+    }
+    mtx_unlock(&arena->lock);
+    bind_arena(tcache, rich);
+    return rich;
 }
 
 struct ptm_arena *

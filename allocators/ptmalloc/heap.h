@@ -63,6 +63,16 @@ void ptm_heap_delete(struct ptm_heap *heap);
 /* The calling thread's cache; NULL when it must do without. */
 struct ptm_tcache *ptm_heap_tcache(struct ptm_heap *heap);
 
+/* Binds a thread that has allocated nothing to the arena of a block it frees:
+ * it goes on with the work of another thread, whose blocks lie there. */
+void ptm_heap_follow(struct ptm_tcache *tcache, struct ptm_arena *arena);
+
+/* Before the thread's arena, locked, grows: unlocks it and locks one instead
+ * that no thread is bound to and that has much free memory. The same one if
+ * there is none. The thread's last arena is from now on the one returned. */
+struct ptm_arena *ptm_heap_lock_richer_arena(
+    struct ptm_heap *heap, struct ptm_tcache *tcache, struct ptm_arena *arena);
+
 /* Locks an arena for the caller: the thread's last one; if that is busy, the
  * first that is free; else a new one, up to the limit; else it waits. tcache
  * may be NULL. */

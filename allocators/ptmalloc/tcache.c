@@ -17,7 +17,7 @@
 #include "base/check.h"
 #include "ptmalloc/heap.h"
 
-#define SMALL_BYTES_MAX ((size_t)6 << 10) /* cached in a small bin */
+#define SMALL_BYTES_MAX ((size_t)12 << 10) /* cached in a small bin */
 #define SMALL_LIMIT_MIN 8u
 #define SMALL_LIMIT_MAX 128u
 #define LARGE_BYTES_MAX ((size_t)256 << 10)
@@ -55,9 +55,11 @@ ptm_tcache_init(
         tcache->bins[bin].limit = limit_of(bin, heap->options.tcache_count);
         tcache->fill_shift[bin] = 0;
     }
+    tcache->fresh = true;
     tcache->key = heap->key;
     tcache->heap = heap;
     tcache->arena = arena;
+    tcache->returned_to = arena;
 }
 
 _Noreturn void
@@ -182,7 +184,8 @@ arena_of(const struct ptm_cached *cached)
 /* Returns the chunks of the list that are of the first one's arena, in one
  * batch; what is left is a shorter list. */
 static struct ptm_cached *
-return_first_arena(unsigned bin, struct ptm_cached *list)
+return_first_arena(
+    struct ptm_tcache *tcache, unsigned bin, struct ptm_cached *list)
 {
     struct ptm_arena *arena = arena_of(list);
     struct ptm_cached *batch = list;
@@ -203,6 +206,7 @@ return_first_arena(unsigned bin, struct ptm_cached *list)
     }
     set_next(batch_last, NULL);
     ptm_arena_return(arena, bin, batch, count);
+    tcache->returned_to = arena;
     if (atomic_load_explicit(&arena->returned_size, memory_order_relaxed) >
             RETURNED_MAX &&
         mtx_trylock(&arena->lock)) {
@@ -213,10 +217,10 @@ return_first_arena(unsigned bin, struct ptm_cached *list)
 }
 
 static void
-return_list(unsigned bin, struct ptm_cached *list)
+return_list(struct ptm_tcache *tcache, unsigned bin, struct ptm_cached *list)
 {
     while (list != NULL) {
-        list = return_first_arena(bin, list);
+        list = return_first_arena(tcache, bin, list);
     }
 }
 
@@ -226,7 +230,7 @@ ptm_tcache_spill(struct ptm_tcache *tcache, unsigned bin)
     struct ptm_tbin *tbin = &tcache->bins[bin];
     uint32_t kept = ptm_tbin_count(tbin) / 2;
     if (kept == 0) {
-        return_list(bin, empty_bin(tcache, bin));
+        return_list(tcache, bin, empty_bin(tcache, bin));
         return;
     }
     struct ptm_cached *list = (struct ptm_cached *)tbin->head;
@@ -239,14 +243,14 @@ ptm_tcache_spill(struct ptm_tcache *tcache, unsigned bin)
     if (bin >= PTM_SMALL_COUNT) {
         add_large(tcache, bin, -list_size(older));
     }
-    return_list(bin, older);
+    return_list(tcache, bin, older);
 }
 
 void
 ptm_tcache_drain(struct ptm_tcache *tcache)
 {
     for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
-        return_list(bin, empty_bin(tcache, bin));
+        return_list(tcache, bin, empty_bin(tcache, bin));
     }
 }
 
@@ -280,6 +284,7 @@ extra_count(struct ptm_tcache *tcache, unsigned bin, size_t size)
     return wanted == 0 ? 0 : wanted - 1;
 }
 
+/* From what the arena has. */
 static struct chunk *
 refill_locked(struct ptm_tcache *tcache, struct ptm_arena *arena, unsigned bin,
     size_t size) REQUIRES(arena->lock)
@@ -300,12 +305,12 @@ refill_locked(struct ptm_tcache *tcache, struct ptm_arena *arena, unsigned bin,
             }
         }
     }
-    struct chunk *chunk = ptm_arena_alloc_locked(arena, size);
+    struct chunk *chunk = ptm_arena_take_locked(arena, size);
     if (chunk == NULL || tbin->head != 0) {
         return chunk;
     }
     for (unsigned left = extra_count(tcache, bin, size); left > 0; left--) {
-        struct chunk *extra = ptm_arena_alloc_locked(arena, size);
+        struct chunk *extra = ptm_arena_take_locked(arena, size);
         if (extra == NULL) {
             break;
         }
@@ -327,8 +332,14 @@ ptm_tcache_refill(struct ptm_tcache *tcache, size_t size) NO_LOCK_ANALYSIS
     if (chunk != NULL) {
         return chunk;
     }
+    tcache->fresh = false;
     struct ptm_arena *arena = ptm_heap_lock_arena(tcache->heap, tcache);
     chunk = refill_locked(tcache, arena, bin, size);
+    if (chunk == NULL) {
+        arena = ptm_heap_lock_richer_arena(tcache->heap, tcache, arena);
+        ptm_arena_consolidate_locked(arena);
+        chunk = ptm_arena_alloc_locked(arena, size);
+    }
     mtx_unlock(&arena->lock);
     return chunk;
 }

@@ -33,6 +33,8 @@ struct ptm_tcache {
     struct ptm_tbin bins[PTM_CACHE_BINS];
     struct ptm_heap *heap;
     struct ptm_arena *arena;            /* the last one used */
+    bool fresh;                         /* the thread has allocated nothing */
+    struct ptm_arena *returned_to;      /* the last that got a batch */
     uint8_t fill_shift[PTM_CACHE_BINS]; /* the next fill takes 1 << this */
     _Atomic size_t large_size;          /* of all chunks in large bins */
 };
