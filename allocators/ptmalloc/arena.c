@@ -40,8 +40,7 @@ struct large_chunk {
     struct tree_node node;
 };
 
-static_assert(
-    sizeof(struct large_chunk) <= PTM_SMALL_MAX, "fits a large chunk");
+static_assert(sizeof(struct large_chunk) <= PTM_SMALL_MAX, "it fits");
 
 static _Noreturn void
 misuse(const char *what, const struct chunk *chunk)

@@ -165,8 +165,9 @@ contract_breaks_refused(const struct policy *policy, const struct call *call,
     bool may_be_invalid =
         contract_align_is_bad(call) || call->align > ALIGN_MAX ||
         (call->kind == OP_ALIGNED_ALLOC && size % call->align != 0);
-    bool is_absurd = !is_size || size > HUGE_SIZE || call->align > HUGE_SIZE ||
-                     contract_align_is_bad(call);
+    bool is_absurd = call->kind != OP_MALLOC && call->kind != OP_CALLOC &&
+                     (!is_size || size > HUGE_SIZE || call->align > HUGE_SIZE ||
+                         contract_align_is_bad(call));
     enum clause clause = is_absurd ? CLAUSE_ERRNO_ABSURD : CLAUSE_ERRNO_NULL;
     if (!policy_has(policy, clause) || call->error == ENOMEM ||
         (call->error == EINVAL && may_be_invalid)) {

@@ -328,13 +328,22 @@ oracle_wants_enomem_with_null(void **state)
 }
 
 static void
+oracle_wants_enomem_with_absurd_requests_of_malloc(void **state)
+{
+    (void)state;
+    assert_true(refuse(OP_MALLOC, 0, (size_t)1 << 60, ENOMEM));
+    assert_false(refuse(OP_MALLOC, 0, (size_t)1 << 60, CALL_ERRNO));
+    assert_finding(VERDICT_ERRNO);
+}
+
+static void
 oracle_wants_enomem_with_absurd_requests_when_posix_is_judged(void **state)
 {
     (void)state;
-    assert_true(refuse(OP_MALLOC, 0, (size_t)1 << 60, CALL_ERRNO));
+    assert_true(refuse(OP_VALLOC, 0, (size_t)1 << 60, CALL_ERRNO));
     begin("posix");
-    assert_true(refuse(OP_MALLOC, 0, (size_t)1 << 60, ENOMEM));
-    assert_false(refuse(OP_MALLOC, 0, (size_t)1 << 60, CALL_ERRNO));
+    assert_true(refuse(OP_VALLOC, 0, (size_t)1 << 60, ENOMEM));
+    assert_false(refuse(OP_VALLOC, 0, (size_t)1 << 60, CALL_ERRNO));
     assert_finding(VERDICT_ERRNO);
 }
 
@@ -457,6 +466,7 @@ main(void)
         TEST(oracle_finds_errno_changed_by_free),
         TEST(oracle_lets_c_programs_lose_errno),
         TEST(oracle_wants_enomem_with_null),
+        TEST(oracle_wants_enomem_with_absurd_requests_of_malloc),
         TEST(oracle_wants_enomem_with_absurd_requests_when_posix_is_judged),
         TEST(oracle_finds_modest_request_refused),
         TEST(oracle_lets_size_0_be_null),

@@ -30,8 +30,8 @@ const struct clause_text clause_texts[CLAUSE_COUNT] = {
         "a refused request sets ENOMEM, or EINVAL for a bad alignment", 0, 1,
         1},
     [CLAUSE_ERRNO_ABSURD] = {"errno_absurd",
-        "so does one that makes no sense: past 2^47 bytes, or of a bad "
-        "alignment",
+        "so does one of any call but malloc and calloc that makes no sense: "
+        "past 2^47 bytes, or of a bad alignment",
         0, 1, 0},
     [CLAUSE_ERRNO_FREE] = {"errno_free", "free keeps errno", 0, 1, 1},
     [CLAUSE_ERRNO_SUCCESS] = {"errno_success",

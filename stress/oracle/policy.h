@@ -27,7 +27,7 @@ enum clause {
     CLAUSE_SIZE_MAX,      /* sizes above PTRDIFF_MAX are refused */
     CLAUSE_NULL_MODEST,   /* a modest request gets memory */
     CLAUSE_ERRNO_NULL,    /* NULL comes with ENOMEM (or EINVAL) */
-    CLAUSE_ERRNO_ABSURD,  /* also when the request makes no sense */
+    CLAUSE_ERRNO_ABSURD,  /* also when it makes no sense, to memalign and such */
     CLAUSE_ERRNO_FREE,    /* free keeps errno */
     CLAUSE_ERRNO_SUCCESS, /* so does every call that succeeds */
     CLAUSE_MEMALIGN_CODE, /* posix_memalign returns EINVAL and ENOMEM */
