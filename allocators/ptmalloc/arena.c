@@ -663,7 +663,6 @@ ptm_arena_trim_locked(struct ptm_arena *arena, size_t pad)
     bool any = false;
     const struct tree_node *node;
     const struct list *link;
-    ptm_arena_consolidate_locked(arena);
     while (drop_newest_locked(arena)) {
         any = true;
     }
@@ -675,68 +674,6 @@ ptm_arena_trim_locked(struct ptm_arena *arena, size_t pad)
         any |= purge_chunk(chunk_of_link(link));
     }
     return any;
-}
-
-/* ---- returned batches */
-
-#define BATCH_COUNT_SHIFT 48
-#define BATCH_HEAD_MASK   (((uintptr_t)1 << BATCH_COUNT_SHIFT) - 1)
-
-void
-ptm_arena_return(struct ptm_arena *arena, unsigned bin, struct ptm_cached *head,
-    unsigned count)
-{
-    uintptr_t word = (uintptr_t)head | (uintptr_t)count << BATCH_COUNT_SHIFT;
-    uintptr_t below =
-        atomic_load_explicit(&arena->returned[bin], memory_order_relaxed);
-    ASSERT(count > 0 && count < 65536);
-    do {
-        head->batch = below;
-        /* Pairs with the acquire in ptm_arena_claim_locked. */
-    } while (!atomic_compare_exchange_weak_explicit(&arena->returned[bin],
-        &below, word, memory_order_release, memory_order_relaxed));
-    atomic_fetch_add_explicit(&arena->returned_size,
-        count * ptm_cache_bin_size(bin), memory_order_relaxed);
-}
-
-/* One consumer at a time, by the lock: what it sees on top stays below whatever
- * comes, so its `batch` word is right when the exchange succeeds. */
-struct ptm_cached *
-ptm_arena_claim_locked(struct ptm_arena *arena, unsigned bin, unsigned *count)
-{
-    uintptr_t word =
-        atomic_load_explicit(&arena->returned[bin], memory_order_acquire);
-    struct ptm_cached *head;
-    do {
-        head = (struct ptm_cached *)(word & BATCH_HEAD_MASK);
-        if (head == NULL) {
-            return NULL;
-        }
-        /* Pairs with the release in ptm_arena_return. */
-    } while (!atomic_compare_exchange_weak_explicit(&arena->returned[bin],
-        &word, head->batch, memory_order_acquire, memory_order_acquire));
-    *count = (unsigned)(word >> BATCH_COUNT_SHIFT);
-    atomic_fetch_sub_explicit(&arena->returned_size,
-        *count * ptm_cache_bin_size(bin), memory_order_relaxed);
-    return head;
-}
-
-void
-ptm_arena_consolidate_locked(struct ptm_arena *arena)
-{
-    for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
-        struct ptm_cached *cached;
-        unsigned count;
-        while ((cached = ptm_arena_claim_locked(arena, bin, &count)) != NULL) {
-            for (; count > 0; count--) {
-                uintptr_t next = ptm_mangle(&cached->next, cached->next);
-                cached->key = 0;
-                ptm_cached_use(cached);
-                ptm_arena_free_locked(arena, chunk_of_block(cached));
-                cached = (struct ptm_cached *)next;
-            }
-        }
-    }
 }
 
 /* ---- life and walks */

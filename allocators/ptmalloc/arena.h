@@ -1,21 +1,15 @@
 /*
- * arena.h - chunks under one lock: bins, top, and the returned batches
+ * arena.h - chunks under one lock: bins and top
  *
- *     tcache --(batch)--> returned: lock-free stacks --+
- *     tcache <--(batch)-- bins, top  <-----------------+   <-- subheap
+ *     tcache --(batch)--> returned (returned.h) ----+
+ *     tcache <--(batch)-- bins, top  <--------------+  <-- subheap
  *
  * An arena holds free chunks in an unsorted bin, where freed ones wait to be
  * asked for by their exact size; small bins of one size each; the large bins,
  * kept as one tree by size; and the top chunk, at the end of the newest subheap,
  * from which what fits nowhere else is cut.
  *
- * A batch of chunks of one cache bin that a thread gives back goes onto a stack
- * without the lock, whole, and comes off it whole: this is what the fastbins of
- * the classic design do one chunk at a time. Chunks there count as in use to
- * their neighbours until ptm_arena_consolidate frees them in earnest.
- *
  * Concurrency: functions ending in _locked want arena.lock, of rank MTX_ARENA.
- * ptm_arena_return is lock-free; ptm_arena_claim_locked is its one consumer.
  * Failure: NULL when out of memory. A chunk whose size, links or neighbours
  * cannot be right is misuse, and fatal.
  * Design: Lea, "A Memory Allocator" (1996); Gloger, ptmalloc; glibc wiki,
@@ -163,15 +157,6 @@ void ptm_arena_free_locked(struct ptm_arena *arena, struct chunk *chunk)
 bool ptm_arena_resize_locked(struct ptm_arena *arena, struct chunk *chunk,
     size_t size) REQUIRES(arena->lock);
 
-/* Gives back a batch of count cached chunks of one cache bin, linked from head. */
-void ptm_arena_return(struct ptm_arena *arena, unsigned bin,
-    struct ptm_cached *head, unsigned count);
-/* Takes one batch, or NULL. */
-struct ptm_cached *ptm_arena_claim_locked(struct ptm_arena *arena, unsigned bin,
-    unsigned *count) REQUIRES(arena->lock);
-/* Frees all returned batches in earnest. */
-void ptm_arena_consolidate_locked(struct ptm_arena *arena)
-    REQUIRES(arena->lock);
 /* Shrinks the top to pad bytes, and purges whole pages of other free chunks.
  * True if memory went back. */
 bool ptm_arena_trim_locked(struct ptm_arena *arena, size_t pad)

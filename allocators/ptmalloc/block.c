@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "ptmalloc/direct.h"
+#include "ptmalloc/returned.h"
 
 /* ---- arenas */
 
@@ -33,14 +34,14 @@ alloc_in_arena(struct ptm_heap *heap, struct ptm_tcache *tcache, size_t align,
     struct ptm_arena *arena = ptm_heap_lock_arena(heap, tcache);
     struct chunk *chunk = alloc_locked(arena, align, size);
     if (chunk == NULL) {
-        ptm_arena_consolidate_locked(arena);
+        ptm_returned_free_locked(arena);
         chunk = alloc_locked(arena, align, size);
     }
     mtx_unlock(&arena->lock);
     if (chunk == NULL) {
         struct ptm_arena *other = ptm_heap_lock_other_arena(heap, arena);
         if (other != NULL) {
-            ptm_arena_consolidate_locked(other);
+            ptm_returned_free_locked(other);
             chunk = alloc_locked(other, align, size);
             mtx_unlock(&other->lock);
         }

@@ -4,7 +4,7 @@
  *
  *   front    tcache.c    a list of free chunks a size and thread
  *   middle   arena.c     unsorted bin, small bins, large bins, top, one lock;
- *                        batches that threads return without it
+ *            returned.c  batches that threads give back without the lock
  *   back     subheap.c   aligned regions that grow and shrink
  *            direct.c    large blocks with mappings of their own
  *   owner    parts/chunk boundary tags; an address masked is its subheap
@@ -26,6 +26,7 @@
 #include "family.h"
 #include "ptmalloc/block.h"
 #include "ptmalloc/inspect.h"
+#include "ptmalloc/returned.h"
 
 #define ALIGN_DEFAULT ((size_t)1) /* what a chunk gives by itself */
 
@@ -136,6 +137,7 @@ ops_trim(struct heap *any, size_t pad)
     }
     PTM_ARENA_EACH (arena, i, heap) {
         mtx_lock(&arena->lock);
+        ptm_returned_free_locked(arena);
         trimmed |= ptm_arena_trim_locked(arena, pad);
         mtx_unlock(&arena->lock);
     }

@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "ptmalloc/heap.h"
+#include "ptmalloc/returned.h"
 
 #define SMALL_BYTES_MAX ((size_t)12 << 10) /* cached in a small bin */
 #define SMALL_LIMIT_MIN 8u
@@ -205,12 +206,12 @@ return_first_arena(
         cached = next;
     }
     set_next(batch_last, NULL);
-    ptm_arena_return(arena, bin, batch, count);
+    ptm_returned_push(arena, bin, batch, count);
     tcache->returned_to = arena;
     if (atomic_load_explicit(&arena->returned_size, memory_order_relaxed) >
             RETURNED_MAX &&
         mtx_trylock(&arena->lock)) {
-        ptm_arena_consolidate_locked(arena);
+        ptm_returned_free_locked(arena);
         mtx_unlock(&arena->lock);
     }
     return left;
@@ -292,7 +293,7 @@ refill_locked(struct ptm_tcache *tcache, struct ptm_arena *arena, unsigned bin,
     struct ptm_tbin *tbin = &tcache->bins[bin];
     unsigned count = 0;
     if (tbin->head == 0) {
-        struct ptm_cached *batch = ptm_arena_claim_locked(arena, bin, &count);
+        struct ptm_cached *batch = ptm_returned_pop_locked(arena, bin, &count);
         if (batch != NULL) {
             tbin->head = (uintptr_t)batch;
             set_count(tbin, count);
@@ -337,7 +338,7 @@ ptm_tcache_refill(struct ptm_tcache *tcache, size_t size) NO_LOCK_ANALYSIS
     chunk = refill_locked(tcache, arena, bin, size);
     if (chunk == NULL) {
         arena = ptm_heap_lock_richer_arena(tcache->heap, tcache, arena);
-        ptm_arena_consolidate_locked(arena);
+        ptm_returned_free_locked(arena);
         chunk = ptm_arena_alloc_locked(arena, size);
     }
     mtx_unlock(&arena->lock);
