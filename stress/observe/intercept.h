@@ -41,4 +41,6 @@ void os_begin(void);
 
 /* pthread.c: handlers of pthread_atfork. */
 enum fork_moment { FORK_PREPARE, FORK_PARENT, FORK_CHILD };
-void pthread_run_fork_handlers(enum fork_moment moment);
+/* Returns how many: those that come during the fork do not run after it. */
+unsigned pthread_prepare_fork(void);
+void pthread_finish_fork(unsigned count, enum fork_moment moment);

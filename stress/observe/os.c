@@ -596,7 +596,7 @@ observe_fork(void)
     if (!is_observed()) {
         return fork();
     }
-    pthread_run_fork_handlers(FORK_PREPARE);
+    unsigned handlers = pthread_prepare_fork();
     sched_point(EVENT_OS, 0, false);
     trace_event(EVENT_OS, CALLER_PC, 0, 0, 0);
     pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
@@ -605,7 +605,7 @@ observe_fork(void)
         sched_enter_child();
         crash_watch();
     }
-    pthread_run_fork_handlers(pid == 0 ? FORK_CHILD : FORK_PARENT);
+    pthread_finish_fork(handlers, pid == 0 ? FORK_CHILD : FORK_PARENT);
     return pid;
 }
 

@@ -43,7 +43,8 @@ static struct key keys[KEYS_MAX];
 static struct fork_handlers fork_handlers[FORK_HANDLERS_MAX];
 static unsigned fork_handler_count;
 static unsigned fork_handlers_kept;
-static unsigned key_count; /* keys ever used in this run */
+static unsigned fork_generation; /* how many forks lie above this process */
+static unsigned key_count;       /* keys ever used in this run */
 
 void
 intercept_begin(void)
@@ -293,8 +294,17 @@ observe_pthread_cond_broadcast(pthread_cond_t *cond)
 }
 
 /*
- * Once. The word is 0, 1 while the function runs, 2 when it has run.
+ * Once. The word is 0 first, 2 when the function has run, and while it runs
+ * what once_running says: a forked child begins again what its parent was at.
  */
+
+#define ONCE_DONE 2
+
+static int
+once_running(void)
+{
+    return (int)(fork_generation << 2 | 1);
+}
 
 int observe_pthread_once(pthread_once_t *once, void (*fn)(void));
 int
@@ -305,16 +315,16 @@ observe_pthread_once(pthread_once_t *once, void (*fn)(void))
     }
     sched_point(EVENT_LOCK, (uintptr_t)once, true);
     region_touch((uintptr_t)once, sizeof(*once));
-    while (*once == 1) {
+    while (*once == once_running()) {
         sched_block(WAIT_LOCK, (uintptr_t)once, 0);
     }
-    if (*once == 0) {
-        *once = 1;
+    if (*once != ONCE_DONE) {
+        *once = once_running();
         locks_taken((uintptr_t)once, 0, false);
         fn();
         locks_dropped((uintptr_t)once);
         weak_release((uintptr_t)once);
-        *once = 2;
+        *once = ONCE_DONE;
         sched_wake(WAIT_LOCK, (uintptr_t)once, OBSERVE_THREADS_MAX);
     }
     weak_acquire((uintptr_t)once);
@@ -472,6 +482,14 @@ observe_pthread_exit(void *result)
  * Fork handlers: prepare in reverse order, the others in order.
  */
 
+static void
+run_fork_handler(unsigned index, enum fork_moment moment)
+{
+    if (fork_handlers[index].fn[moment] != NULL) {
+        fork_handlers[index].fn[moment]();
+    }
+}
+
 int observe_pthread_atfork(
     void (*prepare)(void), void (*parent)(void), void (*child)(void));
 int
@@ -489,14 +507,21 @@ observe_pthread_atfork(
     return 0;
 }
 
-void
-pthread_run_fork_handlers(enum fork_moment moment)
+unsigned
+pthread_prepare_fork(void)
 {
-    for (unsigned i = 0; i < fork_handler_count; i++) {
-        unsigned index =
-            moment == FORK_PREPARE ? fork_handler_count - 1 - i : i;
-        if (fork_handlers[index].fn[moment] != NULL) {
-            fork_handlers[index].fn[moment]();
-        }
+    unsigned count = fork_handler_count;
+    for (unsigned i = count; i > 0; i--) {
+        run_fork_handler(i - 1, FORK_PREPARE);
+    }
+    return count;
+}
+
+void
+pthread_finish_fork(unsigned count, enum fork_moment moment)
+{
+    fork_generation += moment == FORK_CHILD;
+    for (unsigned i = 0; i < count; i++) {
+        run_fork_handler(i, moment);
     }
 }

@@ -16,18 +16,20 @@
 #define COMMAND_MAX 32768
 #define TEXT_MAX    1024
 
-/* Paths in the debugging information start with where the sources lay. */
+/* Paths in the debugging information start with where the sources lay, or with
+ * the way there from where they were compiled: the last folder counts. */
 static const char *
 short_path(const char *path)
 {
     static const char *const folders[] = {"/allocators/", "/stress/", "/fuzz/"};
+    const char *last = path;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         const char *at = strstr(path, folders[i]);
-        if (at != NULL) {
-            return at + 1;
+        for (; at != NULL; at = strstr(at + 1, folders[i])) {
+            last = at >= last ? at + 1 : last;
         }
     }
-    return path;
+    return last;
 }
 
 static bool

@@ -35,6 +35,7 @@ const char *const explore_strategy_names[] = {
 /* What tells findings apart, before one is made small and after. */
 struct known {
     enum verdict_kind kind;
+    unsigned is_small;
     uintptr_t where[2];
 };
 
@@ -143,7 +144,7 @@ key_of(const struct observe_verdict *verdict)
 static struct known
 small_key_of(const struct observe_verdict *verdict)
 {
-    struct known key = {.kind = verdict->kind};
+    struct known key = {.kind = verdict->kind, .is_small = 1};
     uintptr_t one =
         verdict->access.stack_count > 0 ? verdict->access.stack[0] : 0;
     uintptr_t two =
@@ -394,6 +395,7 @@ open_campaign(struct campaign *campaign)
         return "out of memory";
     }
     campaign->observed.points = explore->points;
+    campaign->observed.steps_max = explore->steps_max;
     campaign->program = program_new();
     return campaign->program != NULL ? NULL : "out of memory";
 }

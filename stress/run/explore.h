@@ -62,6 +62,7 @@ struct explore {
     uint64_t deadline_ns; /* of the monotonic clock; 0: none */
     unsigned thread_count;
     unsigned op_count;             /* of each thread */
+    uint64_t steps_max;            /* as struct observed's */
     uint64_t schedule_count;       /* of each program */
     const struct program *program; /* NULL: they are generated */
     explore_generate_fn *generate;

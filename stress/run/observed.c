@@ -12,6 +12,7 @@
  */
 #include "run/observed.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -194,13 +195,14 @@ run_list(unsigned thread, void *arg)
 }
 
 /* What a signal handler may do in a design that claims so: it allocates, writes
- * and frees. Its blocks are its own and in no slot. */
+ * and frees, and keeps errno. Its blocks are its own and in no slot. */
 static void
 interrupt(unsigned thread, void *arg)
 {
     struct observed *observed = arg;
     const struct alloc_ops *ops = observed->runner.ops;
     static const size_t sizes[] = {24, 600, 100000};
+    int error = errno;
     (void)thread;
     for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         char *block = ops->malloc(observed->runner.heap, sizes[i]);
@@ -211,6 +213,7 @@ interrupt(unsigned thread, void *arg)
             ops->free(observed->runner.heap, block);
         }
     }
+    errno = error;
 }
 
 /* The harness's fork: linked with --wrap=fork. */
@@ -268,8 +271,11 @@ begin_oracle(struct observed *observed)
 
 /* How long a run may be: generous, since the end is a verdict. */
 static uint64_t
-steps_max(const struct program *program)
+steps_max(const struct observed *observed, const struct program *program)
 {
+    if (observed->steps_max > 0) {
+        return observed->steps_max;
+    }
     return 2000000 + 200000 * (uint64_t)program_op_count(program);
 }
 
@@ -287,7 +293,7 @@ observed_run(struct observed *observed, const struct program *program,
         .points = observed->points,
         .interrupt_at = observed->interrupt_at,
         .interrupt = interrupt,
-        .steps_max = steps_max(program),
+        .steps_max = steps_max(observed, program),
         .os_fails = program->fault_count > 0 ? os_call_fails : NULL,
     };
     begin_oracle(observed);

@@ -37,6 +37,7 @@ struct observed {
     struct observer hush;  /* lets checks at the end run unwatched */
     struct policy policy;
     enum observe_points points; /* OBSERVE_SYNC, unless it is set */
+    uint64_t steps_max;         /* of a run; 0: by the number of operations */
     uint64_t interrupt_at;    /* a handler that allocates runs there; 0: none */
     struct observe_plan plan; /* of the last run */
     const struct program *program;

@@ -45,25 +45,29 @@ static _Atomic int spin;
 static _Atomic int word; /* the futex lock: 0 free, 1 held, 2 waited for */
 static int calls;
 
+/* Cells, linked; NULL when the OS has none. */
 static struct cell *
 map_pool(void)
 {
     void *addr = mmap(NULL, CELLS * sizeof(struct cell), PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return addr == MAP_FAILED ? NULL : addr;
+    if (addr == MAP_FAILED) {
+        return NULL;
+    }
+    struct cell *cells = addr;
+    for (int i = 0; i + 1 < CELLS; i++) {
+        atomic_store_explicit(
+            &cells[i].next, &cells[i + 1], memory_order_relaxed);
+    }
+    return cells;
 }
 
-/* Maps the pool and links its cells; first points at them. */
 static bool
 fill(void)
 {
     struct cell *cells = map_pool();
     if (cells == NULL) {
         return false;
-    }
-    for (int i = 0; i + 1 < CELLS; i++) {
-        atomic_store_explicit(
-            &cells[i].next, &cells[i + 1], memory_order_relaxed);
     }
     first = cells;
     pool = cells;
@@ -109,15 +113,53 @@ push(void *block)
     first = cell;
 }
 
+typedef void *take_fn(struct heap *heap, size_t size);
+
+static void *
+take_zeroed(take_fn *take, struct heap *heap, size_t count, size_t size)
+{
+    bool fits = count <= TOY_BLOCK && count * size <= TOY_BLOCK;
+    char *block = fits ? take(heap, count * size) : block_of(NULL);
+    for (size_t i = 0; block != NULL && i < count * size; i++) {
+        block[i] = 0;
+    }
+    return block;
+}
+
+/* A block has room for all sizes that there are. */
+static void *
+resize(take_fn *take, struct heap *heap, void *block, size_t size)
+{
+    return size > TOY_BLOCK ? block_of(NULL)
+           : block != NULL  ? block
+                            : take(heap, size);
+}
+
 #define TOY(toy, take, give, is_signal_safe)                                   \
     static void *toy##_malloc(struct heap *heap, size_t size)                  \
     {                                                                          \
         return size <= TOY_BLOCK ? take(heap, size) : block_of(NULL);          \
     }                                                                          \
+    static void *toy##_calloc(struct heap *heap, size_t count, size_t size)    \
+    {                                                                          \
+        return take_zeroed(take, heap, count, size);                           \
+    }                                                                          \
+    static void *toy##_realloc(struct heap *heap, void *block, size_t size)    \
+    {                                                                          \
+        return resize(take, heap, block, size);                                \
+    }                                                                          \
+    static void *toy##_memalign(struct heap *heap, size_t align, size_t size)  \
+    {                                                                          \
+        bool fits = align <= 16 && size <= TOY_BLOCK;                          \
+        return fits ? take(heap, size) : block_of(NULL);                       \
+    }                                                                          \
     const struct alloc_ops toy = {                                             \
         .name = #toy,                                                          \
         .signal_safe = is_signal_safe,                                         \
         .malloc = toy##_malloc,                                                \
+        .calloc = toy##_calloc,                                                \
+        .realloc = toy##_realloc,                                              \
+        .memalign = toy##_memalign,                                            \
         .free = give,                                                          \
     }
 
@@ -312,6 +354,7 @@ spin_lock(memory_order order)
     }                                                                          \
     TOY(toy_##name, take_##name, give_##name, false)
 
+SPIN_TOY(spin, memory_order_acquire, memory_order_release);
 SPIN_TOY(lost_release, memory_order_acquire, memory_order_relaxed);
 SPIN_TOY(lost_acquire, memory_order_relaxed, memory_order_release);
 
@@ -327,7 +370,7 @@ take_and_keep(struct heap *heap, size_t size)
     return block;
 }
 
-TOY(toy_kept_lock, take_and_keep, give_lost_acquire, false);
+TOY(toy_kept_lock, take_and_keep, give_spin, false);
 
 /*
  * A futex lock whose unlock wakes nobody, if it is quick.
@@ -337,6 +380,7 @@ static void
 futex_lock(void)
 {
     int seen = 0;
+    int error = errno;
     while (!atomic_compare_exchange_strong(&word, &seen, 1)) {
         if (seen == 1) {
             atomic_store(&word, 2); /* maybe it has just been unlocked */
@@ -344,6 +388,7 @@ futex_lock(void)
         syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
         seen = 0;
     }
+    errno = error;
 }
 
 static void
@@ -387,8 +432,6 @@ fill_top(void)
 {
     fill();
     atomic_store_explicit(&top, first, memory_order_release);
-    const union top_bits bits = {.top = {first, 0}};
-    atomic_store_explicit(&tagged_top, bits.bits, memory_order_release);
 }
 
 static void *
@@ -426,14 +469,31 @@ give_untagged(struct heap *heap, void *block)
 
 TOY(toy_aba, take_untagged, give_untagged, false);
 
+/* The first call brings the cells: until then the generation is 0. Whoever
+ * comes second gives its own back. */
+static void
+start_tagged(union top_bits *seen)
+{
+    const union top_bits wanted = {.top = {map_pool(), 1}};
+    if (wanted.top.cell != NULL &&
+        atomic_compare_exchange_strong_explicit(&tagged_top, &seen->bits,
+            wanted.bits, memory_order_acq_rel, memory_order_acquire)) {
+        *seen = wanted;
+    } else if (wanted.top.cell != NULL) {
+        munmap(wanted.top.cell, CELLS * sizeof(struct cell));
+    }
+}
+
 static void *
 take_tagged(struct heap *heap, size_t size)
 {
     (void)heap;
     (void)size;
-    pthread_once(&once, fill_top);
     union top_bits seen, wanted;
     seen.bits = atomic_load_explicit(&tagged_top, memory_order_acquire);
+    if (seen.top.generation == 0) {
+        start_tagged(&seen);
+    }
     while (seen.top.cell != NULL) {
         wanted.top.cell =
             atomic_load_explicit(&seen.top.cell->next, memory_order_relaxed);

@@ -3,8 +3,8 @@
  *
  *     toys.c, observed --> explore_test.c
  *
- * Each has malloc and free alone, of blocks up to TOY_BLOCK bytes, and one fault
- * that its name tells or none.
+ * Each has malloc, calloc, realloc, memalign and free, of blocks up to TOY_BLOCK
+ * bytes, and one fault that its name tells or none.
  *
  * Concurrency: as alloc.h, but for the fault. Failure: malloc returns NULL.
  */
@@ -15,6 +15,7 @@
 #define TOY_BLOCK 64
 
 extern const struct alloc_ops toy_locked;   /* right: one mutex */
+extern const struct alloc_ops toy_spin;     /* right: a spinlock */
 extern const struct alloc_ops toy_lockfree; /* right: a tagged stack; may be
                                                used by a signal handler */
 extern const struct alloc_ops toy_no_lock;
