@@ -176,6 +176,7 @@ expect_replay(const struct alloc_ops *ops, const struct outcome *outcome)
     struct strategy_replay replay;
     uint64_t hash = 0;
     assert_true(observed_open(&observed, ops, toy_policy()));
+    observed.steps_max = STEPS_MAX;
     strategy_replay_init(
         &replay, outcome->program->schedule, outcome->program->schedule_count);
     for (int i = 0; i < 100; i++) {
