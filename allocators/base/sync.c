@@ -6,9 +6,8 @@
  * been parked takes the lock as "waited for", since others may still be parked;
  * at worst one wake finds nobody.
  *
- * Spinning is worth while only as long as the holder runs. It ends at once when
- * somebody is parked already, and never happens on one CPU. A queue lock (MCS)
- * would be fair, but with more threads than cores it hands the lock to threads
+ * Spinning is worth while only as long as the holder runs, and never happens on
+ * one CPU. A queue lock (MCS) would be fair, but with more threads than cores it hands the lock to threads
  * that do not run; here the thread that runs gets it.
  *
  * Fork sets a lock's word to "forked" when it takes it (fork.c). The thread
@@ -24,11 +23,13 @@
 #include "base/fork.h"
 #include "base/machine.h"
 
-/* Pauses between the last two looks; about twice as many in all. That is about
- * as long as parking and being woken take, a few microseconds: so the wait
- * costs at most twice what the better choice would have cost (Karlin et al.,
- * "Competitive randomized algorithms for nonuniform problems", 1990). */
-#define SPIN_PAUSES_MAX 64
+/* Pauses between the first two looks, and between the last two. In all they take
+ * about as long as parking and being woken, some microseconds: so the wait costs
+ * at most twice what the better choice would have cost (Karlin et al.,
+ * "Competitive randomized algorithms for nonuniform problems", 1990). The first
+ * are many because the holder, left alone, does much before it is disturbed. */
+#define SPIN_PAUSES_MIN 64
+#define SPIN_PAUSES_MAX 512
 
 bool sync_crowded;
 _Thread_local bool sync_forking;
@@ -78,58 +79,63 @@ pauses_max(void)
  * holder, who needs it to unlock, and to lock again: what it does meanwhile
  * undisturbed, it does many times faster. */
 static bool
-spin(struct mtx *mtx)
+spin(struct mtx *mtx, uint32_t held)
 {
     unsigned max = pauses_max();
+    unsigned pause_count = SPIN_PAUSES_MIN;
 
-    for (unsigned pause_count = 1; pause_count <= max; pause_count *= 2) {
-        uint32_t seen = atomic_load_explicit(&mtx->state, memory_order_relaxed);
+    for (;;) {
+        uint32_t seen = MTX_FREE;
 
-        if (seen == MTX_FREE && mtx_take(mtx)) {
+        /* The acquire pairs with the release in mtx_unlock. */
+        if (atomic_load_explicit(&mtx->state, memory_order_relaxed) == seen &&
+            atomic_compare_exchange_strong_explicit(&mtx->state, &seen, held,
+                memory_order_acquire, memory_order_relaxed)) {
             return true;
         }
-        if (seen == MTX_WAITED || seen == MTX_FORKED) {
+        if (seen == MTX_FORKED || pause_count > max) {
             return false;
         }
         for (unsigned i = 0; i < pause_count; i++) {
             sync_pause();
         }
+        pause_count *= 2;
     }
-    return false;
 }
 
-/* Waits until the word may have changed from what the parked must see. */
-static void
+/* Waits until the word may have changed from what the parked must see; false
+ * when the lock was free. */
+static bool
 park(struct mtx *mtx)
 {
     uint32_t seen = MTX_HELD;
 
-    if (!atomic_compare_exchange_strong_explicit(&mtx->state, &seen, MTX_WAITED,
+    if (atomic_compare_exchange_strong_explicit(&mtx->state, &seen, MTX_WAITED,
             memory_order_relaxed, memory_order_relaxed)) {
-        if (seen == MTX_FREE) {
-            return;
-        }
-    } else {
         seen = MTX_WAITED;
     }
+    if (seen == MTX_FREE) {
+        return false;
+    }
     machine.futex_wait(&mtx->state, seen, 0);
+    return true;
 }
 
+/* A lock in brisk use changes faster than the kernel can put a thread to sleep
+ * on it, and each try makes the holder call the kernel to wake somebody: so the
+ * thread spins again between two tries. */
 void
 mtx_lock_slowly(struct mtx *mtx)
 {
-    if (passes_through(mtx) || spin(mtx)) {
+    uint32_t held = MTX_HELD;
+
+    if (passes_through(mtx)) {
         return;
     }
-    for (;;) {
-        uint32_t seen = MTX_FREE;
-
-        /* I1. The acquire pairs with the release in mtx_unlock. */
-        if (atomic_compare_exchange_strong_explicit(&mtx->state, &seen,
-                MTX_WAITED, memory_order_acquire, memory_order_relaxed)) {
-            return;
+    while (!spin(mtx, held)) {
+        if (park(mtx)) {
+            held = MTX_WAITED; /* I1 */
         }
-        park(mtx);
     }
 }
 

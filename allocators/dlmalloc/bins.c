@@ -183,6 +183,25 @@ give_to_victim(struct dlm_heap *heap, struct chunk *chunk, size_t size)
     heap->victim_size = size;
 }
 
+/* A free chunk in a bin has grown to size, at its end. */
+static void
+give_to_binned(struct dlm_heap *heap, struct chunk *chunk, size_t old_size,
+    size_t size) REQUIRES(heap->lock)
+{
+    struct chunk *next = chunk_at(chunk, size);
+
+    /* Blocks freed in the order of their addresses make one chunk grow. */
+    if (old_size >= DLM_SMALL_MAX && size < DLM_RELEASE_MIN &&
+        (next->head & DLM_USED) != 0 &&
+        dlm_treebin_can_grow(&heap->trees, chunk, size)) {
+        next->head &= ~CHUNK_PREV_USED;
+        chunk_set_free(chunk, size);
+        return;
+    }
+    dlm_bins_remove(heap, chunk, old_size);
+    dlm_bins_give_behind_used(heap, chunk, size);
+}
+
 /* The head left behind says that no chunk begins there. */
 void
 dlm_bins_give_behind_free(
@@ -200,7 +219,6 @@ dlm_bins_give_behind_free(
     if (prev == heap->victim) {
         give_to_victim(heap, prev, prev_size + size);
     } else {
-        dlm_bins_remove(heap, prev, prev_size);
-        dlm_bins_give_behind_used(heap, prev, prev_size + size);
+        give_to_binned(heap, prev, prev_size, prev_size + size);
     }
 }

@@ -172,6 +172,18 @@ dlm_treebin_remove(struct dlm_treebins *trees, struct chunk *chunk)
     }
 }
 
+/* A trie of one chunk looks the same whatever the chunk's size. */
+bool
+dlm_treebin_can_grow(
+    const struct dlm_treebins *trees, struct chunk *chunk, size_t size)
+{
+    const struct dlm_node *node = dlm_treebin_node(chunk);
+    unsigned index = dlm_treebin_index(size);
+
+    return trees->roots[index] == node && list_empty(&chunk->link) &&
+           node->child[0] == NULL && node->child[1] == NULL;
+}
+
 /* ---- searching */
 
 /* The least chunk of a whole subtree: it stands somewhere on the way that keeps

@@ -57,6 +57,10 @@ void dlm_treebin_put(
     struct dlm_treebins *trees, struct chunk *chunk, size_t size);
 /* Takes that free chunk out. */
 void dlm_treebin_remove(struct dlm_treebins *trees, struct chunk *chunk);
+/* True when that free chunk may become of that greater size where it stands,
+ * being alone in its trie; the caller then sets its head and foot. */
+bool dlm_treebin_can_grow(
+    const struct dlm_treebins *trees, struct chunk *chunk, size_t size);
 
 /* The least chunk of at least that size, or NULL. It stays where it is. */
 struct chunk *dlm_treebin_find(const struct dlm_treebins *trees, size_t size);

@@ -44,6 +44,37 @@ model_flip(unsigned i, size_t size)
     }
 }
 
+/* Whether a chunk is the only one in the trie of that size. */
+static bool
+is_alone(unsigned chunk, size_t size)
+{
+    bool is_alone = true;
+
+    for (unsigned i = 0; i < CHUNKS; i++) {
+        is_alone &=
+            i == chunk || model.sizes[i] == 0 ||
+            dlm_treebin_index(model.sizes[i]) != dlm_treebin_index(size);
+    }
+    return is_alone;
+}
+
+static void
+model_grow(unsigned i, size_t size)
+{
+    struct chunk *chunk = &model.nodes[i].chunk;
+
+    if (model.sizes[i] == 0 || size <= model.sizes[i]) {
+        return;
+    }
+    assert_int_equal(dlm_treebin_can_grow(&model.trees, chunk, size),
+        dlm_treebin_index(size) == dlm_treebin_index(model.sizes[i]) &&
+            is_alone(i, size));
+    if (dlm_treebin_can_grow(&model.trees, chunk, size)) {
+        model.sizes[i] = size;
+        chunk->head = size | CHUNK_PREV_USED;
+    }
+}
+
 /* The least size that is in and not below; SIZE_MAX if none. */
 static size_t
 model_find(size_t size)
@@ -102,6 +133,7 @@ treebin_find_is_best_fit_under_random_steps(void **state)
             size_t size =
                 random_log_between(&random, SIZE_MIN, max[round]) & ~15ul;
 
+            model_grow((unsigned)random_below(&random, CHUNKS), size);
             model_flip((unsigned)random_below(&random, CHUNKS), size);
             assert_same_answers(&random, max[round]);
         }
