@@ -7,8 +7,8 @@
  * at worst one wake finds nobody.
  *
  * Spinning is worth while only as long as the holder runs, and never happens on
- * one CPU. A queue lock (MCS) would be fair, but with more threads than cores it hands the lock to threads
- * that do not run; here the thread that runs gets it.
+ * one CPU. A queue lock (MCS) would be fair, but with more threads than cores it
+ * hands the lock to threads that do not run; here the thread that runs gets it.
  *
  * Fork sets a lock's word to "forked" when it takes it (fork.c). The thread
  * that is inside fork sees that word and passes; others wait until it changes.
