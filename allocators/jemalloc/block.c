@@ -131,8 +131,9 @@ jem_block_give(struct jem_heap *heap, struct jem_tcache *tcache, void *block)
     }
     jem_tcache_move_leaf(tcache, block);
     struct jem_tbin *bin = &tcache->bins[class];
-    if (jem_tbin_top(bin) != bin->full) {
-        jem_tbin_push(bin, block);
+    void **top = jem_tbin_top(bin);
+    if (top != bin->full) {
+        jem_tbin_push(bin, top, block);
     } else {
         jem_tcache_spill(tcache, class, block);
     }

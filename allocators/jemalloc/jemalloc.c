@@ -165,8 +165,9 @@ jem_malloc(size_t size)
 {
     if (__builtin_expect(size <= JEM_LOOKUP_MAX, 1)) {
         struct jem_tbin *bin = &jem_self->bins[jem_size_class(size)];
-        if (__builtin_expect(jem_tbin_top(bin) != bin->floor, 1)) {
-            return jem_tbin_pop(bin);
+        void **top = jem_tbin_top(bin);
+        if (__builtin_expect(top != bin->floor, 1)) {
+            return jem_tbin_pop(bin, top);
         }
     }
     return malloc_slowly(size);
@@ -188,8 +189,9 @@ jem_free(void *block)
         unsigned class = jem_owner_class(owner);
         if (__builtin_expect(class < JEM_SMALL_COUNT, 1)) {
             struct jem_tbin *bin = &tcache->bins[class];
-            if (__builtin_expect(jem_tbin_top(bin) != bin->full, 1)) {
-                jem_tbin_push(bin, block);
+            void **top = jem_tbin_top(bin);
+            if (__builtin_expect(top != bin->full, 1)) {
+                jem_tbin_push(bin, top, block);
                 return;
             }
         }

@@ -180,7 +180,7 @@ jem_tcache_refill(struct jem_tcache *tcache, unsigned size_class, bool *zeroed)
     tcache->uses[size_class].floor_hit = true;
     bin->floor = bin->empty;
     if (jem_tbin_count(bin) != 0) {
-        return jem_tbin_pop(bin);
+        return jem_tbin_pop(bin, jem_tbin_top(bin));
     }
     void *block = NULL;
     if (size_class >= JEM_SMALL_COUNT) {
@@ -198,7 +198,7 @@ jem_tcache_refill(struct jem_tcache *tcache, unsigned size_class, bool *zeroed)
             bin->empty[filled - 1 - i] = low;
         }
         jem_tbin_set_top(bin, bin->empty + filled);
-        block = filled == 0 ? NULL : jem_tbin_pop(bin);
+        block = filled == 0 ? NULL : jem_tbin_pop(bin, jem_tbin_top(bin));
     }
     count_event(tcache);
     return block;
@@ -215,11 +215,11 @@ jem_tcache_spill(struct jem_tcache *tcache, unsigned size_class, void *block)
         size_t grown = 2 * jem_tbin_capacity(bin);
         bin->full =
             grown < (size_t)(end - bin->empty) ? bin->empty + grown : end;
-        jem_tbin_push(bin, block);
+        jem_tbin_push(bin, jem_tbin_top(bin), block);
         return;
     }
     flush_oldest(tcache, size_class, jem_tbin_capacity(bin) / 2);
-    jem_tbin_push(bin, block);
+    jem_tbin_push(bin, jem_tbin_top(bin), block);
     count_event(tcache);
 }
 

@@ -48,10 +48,10 @@ struct jem_tcache {
      * right one for free, which so saves a dependent load. */
     uintptr_t leaf_index;
     const struct pagemap_leaf *leaf;
-    struct jem_tbin bins[JEM_TCACHE_CLASSES];
-    struct jem_tbin_use uses[JEM_TCACHE_CLASSES];
     struct jem_heap *heap;
     struct jem_arena *arena;
+    struct jem_tbin bins[JEM_TCACHE_CLASSES];
+    struct jem_tbin_use uses[JEM_TCACHE_CLASSES];
     unsigned shard;
     unsigned event_count;   /* fills and flushes: the clock of collection */
     unsigned collect_class; /* whose turn it is */
@@ -97,20 +97,18 @@ jem_tbin_set_top(struct jem_tbin *bin, void **top)
     atomic_store_explicit(&bin->top, top, memory_order_relaxed);
 }
 
-/* Takes the newest block of a bin that has one. */
+/* Takes the newest block of a bin that has one; top is the bin's. */
 static inline void *
-jem_tbin_pop(struct jem_tbin *bin)
+jem_tbin_pop(struct jem_tbin *bin, void **top)
 {
-    void **top = jem_tbin_top(bin) - 1;
-    jem_tbin_set_top(bin, top);
-    return *top;
+    jem_tbin_set_top(bin, top - 1);
+    return top[-1];
 }
 
-/* Puts a block into a bin that has room. */
+/* Puts a block into a bin that has room; top is the bin's. */
 static inline void
-jem_tbin_push(struct jem_tbin *bin, void *block)
+jem_tbin_push(struct jem_tbin *bin, void **top, void *block)
 {
-    void **top = jem_tbin_top(bin);
     *top = block;
     jem_tbin_set_top(bin, top + 1);
 }
