@@ -22,7 +22,7 @@ jem_arena_init(struct jem_arena *arena, struct jem_heap *heap, unsigned index,
         options->dirty_decay_ms, options->muzzy_decay_ms, options->huge);
     for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
         for (unsigned shard = 0; shard < arena->shard_count; shard++) {
-            jem_bin_init(&arena->bins[class][shard], class, shard);
+            jem_bin_init(&arena->bins[shard][class], class, shard);
         }
     }
 }
@@ -32,7 +32,7 @@ jem_arena_fini(struct jem_arena *arena)
 {
     for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
         for (unsigned shard = 0; shard < arena->shard_count; shard++) {
-            jem_bin_fini(&arena->bins[class][shard]);
+            jem_bin_fini(&arena->bins[shard][class]);
         }
     }
     jem_pagecache_fini(&arena->pages);
@@ -44,7 +44,7 @@ size_t
 jem_arena_take_small(struct jem_arena *arena, unsigned shard,
     unsigned size_class, void **batch, size_t count)
 {
-    struct jem_bin *bin = &arena->bins[size_class][shard % arena->shard_count];
+    struct jem_bin *bin = &arena->bins[shard % arena->shard_count][size_class];
     return jem_bin_take(bin, &arena->pages, batch, count);
 }
 
@@ -56,7 +56,7 @@ jem_arena_give_small(struct jem_heap *heap, void **batch, size_t count)
         struct jem_arena *arena =
             jem_heap_peek_arena(heap, jem_owner_arena(owner));
         struct jem_bin *bin =
-            &arena->bins[jem_owner_class(owner)][jem_owner_shard(owner)];
+            &arena->bins[jem_owner_shard(owner)][jem_owner_class(owner)];
         count = jem_bin_give(bin, &arena->pages, batch, count);
     }
 }
@@ -95,7 +95,7 @@ static void
 drain_class(struct jem_arena *arena, unsigned size_class, bool all)
 {
     for (unsigned shard = 0; shard < arena->shard_count; shard++) {
-        jem_bin_drain(&arena->bins[size_class][shard], &arena->pages, all);
+        jem_bin_drain(&arena->bins[shard][size_class], &arena->pages, all);
     }
 }
 
@@ -122,7 +122,7 @@ jem_arena_check(struct jem_arena *arena)
 {
     for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
         for (unsigned shard = 0; shard < arena->shard_count; shard++) {
-            jem_bin_check(&arena->bins[class][shard]);
+            jem_bin_check(&arena->bins[shard][class]);
         }
     }
     jem_pagecache_check(&arena->pages);
@@ -138,8 +138,8 @@ jem_arena_dump(struct jem_arena *arena, int fd)
     print_flush(&print);
     for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
         for (unsigned shard = 0; shard < arena->shard_count; shard++) {
-            if (arena->bins[class][shard].slab_count != 0) {
-                jem_bin_dump(&arena->bins[class][shard], fd);
+            if (arena->bins[shard][class].slab_count != 0) {
+                jem_bin_dump(&arena->bins[shard][class], fd);
             }
         }
     }

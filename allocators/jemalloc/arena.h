@@ -25,7 +25,7 @@ struct jem_arena {
     unsigned shard_count;          /* for good: bins a small class */
     _Atomic unsigned thread_count; /* threads bound to it */
     struct jem_pagecache pages;
-    struct jem_bin bins[JEM_SMALL_COUNT][JEM_SHARDS_MAX];
+    struct jem_bin bins[JEM_SHARDS_MAX][JEM_SMALL_COUNT];
 };
 
 struct jem_arena_options {

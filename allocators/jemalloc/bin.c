@@ -18,7 +18,7 @@
 #include "base/check.h"
 #include "base/print.h"
 
-#define STASH_BYTES_MAX (16u << 10)
+#define STASH_BYTES_MAX (4u << 10)
 #define STASH_COUNT_MIN 16u
 
 static const struct jem_slab_shape *

@@ -129,6 +129,10 @@ jem_block_give(struct jem_heap *heap, struct jem_tcache *tcache, void *block)
         give_uncached(heap, class, block);
         return;
     }
+    if (!tcache->settled) {
+        jem_heap_settle(heap, tcache,
+            jem_heap_peek_arena(heap, jem_owner_arena(jem_owner_get(block))));
+    }
     jem_tcache_move_leaf(tcache, block);
     struct jem_tbin *bin = &tcache->bins[class];
     void **top = jem_tbin_top(bin);

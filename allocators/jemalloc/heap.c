@@ -19,6 +19,7 @@
 #include "base/machine.h"
 #include "base/pages.h"
 
+#define SLACK 2
 #define FIRST_META_SIZE ((size_t)512 << 10)
 
 _Thread_local struct jem_tcache *jem_self TLS_INITIAL_EXEC = &jem_tcache_none;
@@ -83,24 +84,63 @@ main_place(void)
     return (struct local **)(void *)&jem_self;
 }
 
-/* The automatic arena with fewest threads; one not yet made has none. */
-static struct jem_arena *
-choose_arena(struct jem_heap *heap)
+static unsigned
+thread_count(const struct jem_arena *arena)
+{
+    return arena == NULL ? 0
+                         : atomic_load_explicit(
+                               &arena->thread_count, memory_order_relaxed);
+}
+
+/* The index of the automatic arena with fewest threads; one not yet made has
+ * none. Of arenas alike, the one with most dirty pages. */
+static unsigned
+least_used_arena(struct jem_heap *heap)
 {
     unsigned best_index = 0;
     unsigned best_count = UINT32_MAX;
-    for (unsigned i = 0; i < heap->auto_count && best_count > 0; i++) {
+    size_t best_pages = 0;
+    for (unsigned i = 0; i < heap->auto_count; i++) {
         struct jem_arena *arena = jem_heap_peek_arena(heap, i);
-        unsigned count = arena == NULL
-                             ? 0
-                             : atomic_load_explicit(
-                                   &arena->thread_count, memory_order_relaxed);
-        if (count < best_count) {
+        unsigned count = thread_count(arena);
+        size_t pages = arena == NULL ? 0
+                                     : jem_free_extents_pages(
+                                           &arena->pages.free[JEM_DIRTY]);
+        if (count < best_count || (count == best_count && pages > best_pages)) {
             best_count = count;
+            best_pages = pages;
             best_index = i;
         }
     }
-    return jem_heap_arena(heap, best_index);
+    return best_index;
+}
+
+static void
+bind_tcache(struct jem_tcache *tcache, struct jem_arena *arena)
+{
+    tcache->arena = arena;
+    atomic_fetch_add_explicit(&arena->thread_count, 1, memory_order_relaxed);
+}
+
+static void
+unbind_tcache(struct jem_tcache *tcache)
+{
+    atomic_fetch_sub_explicit(
+        &tcache->arena->thread_count, 1, memory_order_relaxed);
+}
+
+void
+jem_heap_settle(
+    struct jem_heap *heap, struct jem_tcache *tcache, struct jem_arena *arena)
+{
+    unsigned least =
+        thread_count(jem_heap_peek_arena(heap, least_used_arena(heap)));
+    tcache->settled = true;
+    if (arena->index < heap->auto_count &&
+        thread_count(arena) <= least + SLACK) {
+        unbind_tcache(tcache);
+        bind_tcache(tcache, arena);
+    }
 }
 
 static struct local *
@@ -109,7 +149,7 @@ make_tcache(struct local_set *set, struct local *spare)
     struct jem_heap *heap =
         (struct jem_heap *)(void *)((char *)set -
                                     offsetof(struct jem_heap, tcaches));
-    struct jem_arena *arena = choose_arena(heap);
+    struct jem_arena *arena = jem_heap_arena(heap, least_used_arena(heap));
     struct jem_tcache *tcache = jem_tcache_of(spare);
     if (arena != NULL && tcache == NULL) {
         tcache = meta_take(&heap->meta, jem_tcache_size());
@@ -117,8 +157,8 @@ make_tcache(struct local_set *set, struct local *spare)
     if (arena == NULL || tcache == NULL) {
         return NULL;
     }
-    jem_tcache_init(tcache, heap, arena, heap->bound_count++);
-    atomic_fetch_add_explicit(&arena->thread_count, 1, memory_order_relaxed);
+    jem_tcache_init(tcache, heap, heap->bound_count++);
+    bind_tcache(tcache, arena);
     return &tcache->local;
 }
 
@@ -131,8 +171,7 @@ drain_tcache(struct local *local)
 static void
 leave_tcache(struct local *local)
 {
-    atomic_fetch_sub_explicit(
-        &jem_tcache_of(local)->arena->thread_count, 1, memory_order_relaxed);
+    unbind_tcache(jem_tcache_of(local));
 }
 
 static const struct local_kind tcache_kind = {

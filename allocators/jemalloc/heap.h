@@ -58,6 +58,10 @@ void jem_heap_delete(struct jem_heap *heap);
 
 /* The calling thread's cache on that heap, made when there is none. */
 struct jem_tcache *jem_heap_tcache(struct jem_heap *heap);
+/* A thread that begins by freeing a block of that arena, most likely handed on
+ * by a thread that ends, joins the arena unless others have fewer threads. */
+void jem_heap_settle(
+    struct jem_heap *heap, struct jem_tcache *tcache, struct jem_arena *arena);
 
 /* Every tcache in use; with tcaches.lock held, or the heap quiet. */
 #define JEM_TCACHE_EACH(tcache, heap)                                          \

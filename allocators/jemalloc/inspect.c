@@ -23,7 +23,7 @@ add_bins(struct jem_arena *arena, struct alloc_stats *stats)
     for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
         const struct jem_slab_shape *shape = &jem_slab_shapes[class];
         for (unsigned shard = 0; shard < arena->shard_count; shard++) {
-            struct jem_bin *bin = &arena->bins[class][shard];
+            struct jem_bin *bin = &arena->bins[shard][class];
             mtx_lock(&bin->lock);
             size_t stashed = bin->stash_count;
             size_t used = bin->slab_count * shape->region_count -
@@ -128,7 +128,7 @@ static void
 find_cached(
     struct jem_heap *heap, const struct jem_extent *slab, uint64_t *cached_bits)
 {
-    struct jem_bin *bin = &slab->arena->bins[slab->size_class][slab->shard];
+    struct jem_bin *bin = &slab->arena->bins[slab->shard][slab->size_class];
     struct jem_tcache *tcache;
     memset(cached_bits, 0, sizeof slab->free_bits);
     mark_regions(slab, bin->stash, bin->stash_count, cached_bits);

@@ -83,6 +83,12 @@ probe_class(const struct tree_node *node, const void *key)
 }
 
 static void
+set_pages_locked(struct jem_free_extents *set, size_t pages)
+{
+    atomic_store_explicit(&set->pages, pages, memory_order_relaxed);
+}
+
+static void
 insert_locked(struct jem_pagecache *cache, struct jem_extent *extent,
     enum jem_extent_state state) REQUIRES(cache->lock)
 {
@@ -92,7 +98,8 @@ insert_locked(struct jem_pagecache *cache, struct jem_extent *extent,
     jem_owner_set(extent, JEM_CLASS_NONE, 0);
     tree_insert(&set->by_size, &extent->node);
     list_push(&set->by_age, &extent->link);
-    set->pages += extent->size / JEM_PAGE;
+    set_pages_locked(
+        set, jem_free_extents_pages(set) + extent->size / JEM_PAGE);
 }
 
 static void
@@ -102,7 +109,8 @@ remove_locked(struct jem_pagecache *cache, struct jem_extent *extent)
     struct jem_free_extents *set = &cache->free[extent->state];
     tree_remove(&set->by_size, &extent->node);
     list_remove(&extent->link);
-    set->pages -= extent->size / JEM_PAGE;
+    set_pages_locked(
+        set, jem_free_extents_pages(set) - extent->size / JEM_PAGE);
     jem_owner_clear(extent);
     extent->state = JEM_ACTIVE;
 }
@@ -360,7 +368,7 @@ stash_locked(struct jem_pagecache *cache, enum jem_extent_state state,
 {
     struct jem_free_extents *set = &cache->free[state];
     unsigned count = 0;
-    while (count < PURGE_BATCH && set->pages > limit_pages) {
+    while (count < PURGE_BATCH && jem_free_extents_pages(set) > limit_pages) {
         struct list *oldest = list_last(&set->by_age);
         struct jem_extent *extent = LIST_OF(oldest, struct jem_extent, link);
         remove_locked(cache, extent);
@@ -410,7 +418,8 @@ decay_locked(struct jem_pagecache *cache, enum jem_extent_state state,
     uint64_t now_ns) REQUIRES(cache->lock)
 {
     struct jem_decay *decay = decay_of(cache, state);
-    bool moved = jem_decay_advance(decay, now_ns, cache->free[state].pages);
+    bool moved = jem_decay_advance(
+        decay, now_ns, jem_free_extents_pages(&cache->free[state]));
     if (moved || decay->time_ms == 0) {
         purge_locked(
             cache, state, decay->limit_pages, cache->muzzy_decay.time_ms != 0);
@@ -432,7 +441,9 @@ bool
 jem_pagecache_purge(struct jem_pagecache *cache)
 {
     mtx_lock(&cache->lock);
-    bool any = cache->free[JEM_DIRTY].pages + cache->free[JEM_MUZZY].pages != 0;
+    bool any = jem_free_extents_pages(&cache->free[JEM_DIRTY]) +
+                   jem_free_extents_pages(&cache->free[JEM_MUZZY]) !=
+               0;
     purge_locked(cache, JEM_DIRTY, 0, false);
     purge_locked(cache, JEM_MUZZY, 0, false);
     mtx_unlock(&cache->lock);
@@ -445,8 +456,8 @@ jem_pagecache_set_decay(
 {
     uint64_t now_ns = machine.clock_ns();
     mtx_lock(&cache->lock);
-    jem_decay_set(
-        decay_of(cache, state), decay_ms, now_ns, cache->free[state].pages);
+    jem_decay_set(decay_of(cache, state), decay_ms, now_ns,
+        jem_free_extents_pages(&cache->free[state]));
     decay_locked(cache, state, now_ns);
     mtx_unlock(&cache->lock);
 }
@@ -535,7 +546,7 @@ jem_pagecache_init(struct jem_pagecache *cache, struct jem_arena *arena,
     for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
         tree_init(&cache->free[s].by_size, compare_extents);
         list_init(&cache->free[s].by_age);
-        cache->free[s].pages = 0;
+        atomic_init(&cache->free[s].pages, 0);
     }
     jem_decay_init(&cache->dirty_decay, dirty_decay_ms, now_ns);
     jem_decay_init(&cache->muzzy_decay, muzzy_decay_ms, now_ns);
@@ -580,7 +591,7 @@ check_set_locked(struct jem_pagecache *cache, enum jem_extent_state state)
         CHECK(neighbour(extent, last + 1, state) == NULL);      /* I3 */
         pages += extent->size / JEM_PAGE;
     }
-    CHECK(set->pages == pages); /* I1 */
+    CHECK(jem_free_extents_pages(set) == pages); /* I1 */
     CHECK(list_count(&set->by_age) == set->by_size.count);
 }
 
@@ -634,7 +645,8 @@ jem_pagecache_dump(struct jem_pagecache *cache, int fd)
         cache->mapped_size, cache->large_count, cache->large_size);
     for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
         print_format(&print, "    %s: %zu pages in %zu extents\n", names[s],
-            cache->free[s].pages, cache->free[s].by_size.count);
+            jem_free_extents_pages(&cache->free[s]),
+            cache->free[s].by_size.count);
     }
     mtx_unlock(&cache->lock);
     print_flush(&print);

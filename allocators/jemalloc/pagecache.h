@@ -21,6 +21,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/meta.h"
 #include "base/sync.h"
 #include "jemalloc/decay.h"
@@ -28,10 +30,16 @@
 
 /* The free extents of one kind. */
 struct jem_free_extents {
-    struct tree by_size; /* page class, then address */
-    struct list by_age;  /* newest first */
-    size_t pages;
+    struct tree by_size;  /* page class, then address */
+    struct list by_age;   /* newest first */
+    _Atomic size_t pages; /* [page cache] read without the lock, too */
 };
+
+static inline size_t
+jem_free_extents_pages(const struct jem_free_extents *set)
+{
+    return atomic_load_explicit(&set->pages, memory_order_relaxed);
+}
 
 /* One mapping. Extents of two regions are not joined, so each region can be
  * walked, and unmapped, by itself. */

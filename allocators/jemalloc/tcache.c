@@ -71,8 +71,8 @@ jem_tcache_size(void)
 }
 
 void
-jem_tcache_init(struct jem_tcache *tcache, struct jem_heap *heap,
-    struct jem_arena *arena, unsigned shard)
+jem_tcache_init(
+    struct jem_tcache *tcache, struct jem_heap *heap, unsigned shard)
 {
     void **slot = tcache->slots;
     for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
@@ -84,8 +84,8 @@ jem_tcache_init(struct jem_tcache *tcache, struct jem_heap *heap,
         tcache->uses[class] = (struct jem_tbin_use){.fill_shift = 1};
     }
     tcache->heap = heap;
-    tcache->arena = arena;
     tcache->shard = shard;
+    tcache->settled = false;
     tcache->event_count = 0;
     tcache->collect_class = 0;
     tcache->leaf_index = UINTPTR_MAX;
@@ -177,6 +177,7 @@ jem_tcache_refill(struct jem_tcache *tcache, unsigned size_class, bool *zeroed)
 {
     struct jem_tbin *bin = &tcache->bins[size_class];
     *zeroed = false;
+    tcache->settled = true;
     tcache->uses[size_class].floor_hit = true;
     bin->floor = bin->empty;
     if (jem_tbin_count(bin) != 0) {

@@ -53,6 +53,7 @@ struct jem_tcache {
     struct jem_tbin bins[JEM_TCACHE_CLASSES];
     struct jem_tbin_use uses[JEM_TCACHE_CLASSES];
     unsigned shard;
+    bool settled; /* it stays with its arena: it has taken or given a block */
     unsigned event_count;   /* fills and flushes: the clock of collection */
     unsigned collect_class; /* whose turn it is */
     void *slots[];          /* the stacks, one behind the other */
@@ -70,8 +71,8 @@ extern struct jem_tcache jem_tcache_none;
 /* Bytes of a tcache with its stacks. */
 size_t jem_tcache_size(void);
 /* In zeroed memory of that size. */
-void jem_tcache_init(struct jem_tcache *tcache, struct jem_heap *heap,
-    struct jem_arena *arena, unsigned shard);
+void jem_tcache_init(
+    struct jem_tcache *tcache, struct jem_heap *heap, unsigned shard);
 
 /* A block of that class; the bin had none above its floor. *zeroed only for
  * large classes. */
