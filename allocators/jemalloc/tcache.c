@@ -22,7 +22,9 @@
 #define COLLECT_EVENTS  16 /* events between two collections */
 #define TICK_EVENTS     64 /* events between two looks at the clock */
 #define FILL_SHIFT_MAX  6
-#define SMALL_SLOTS_MIN 20u
+#define FILL_SHIFT_NEW  4 /* a thread may be short-lived: it begins modestly */
+#define SMALL_BYTES_MAX ((size_t)12 << 10) /* in one small bin at first */
+#define SMALL_SLOTS_MIN 10u
 #define SMALL_SLOTS_MAX 200u
 #define LARGE_BYTES_MAX ((size_t)256 << 10) /* cached in one large bin */
 #define GROWN_BYTES_MAX ((size_t)16 << 10)  /* in a bin that has grown */
@@ -48,8 +50,11 @@ first_capacity(unsigned class)
     if (class >= JEM_SMALL_COUNT) {
         return clamp(LARGE_BYTES_MAX / size, 2, SMALL_SLOTS_MAX) & ~1u;
     }
+    unsigned most =
+        clamp(SMALL_BYTES_MAX / size, SMALL_SLOTS_MIN, SMALL_SLOTS_MAX);
     return clamp(2 * (size_t)jem_slab_shapes[class].region_count,
-        SMALL_SLOTS_MIN, SMALL_SLOTS_MAX);
+               SMALL_SLOTS_MIN, most) &
+           ~1u;
 }
 
 /* How many at most: the slots that are there for it. */
@@ -81,7 +86,8 @@ jem_tcache_init(
         jem_tbin_set_top(bin, slot);
         bin->full = slot + first_capacity(class);
         slot += slot_count(class);
-        tcache->uses[class] = (struct jem_tbin_use){.fill_shift = 1};
+        tcache->uses[class] =
+            (struct jem_tbin_use){.fill_shift = FILL_SHIFT_NEW};
     }
     tcache->heap = heap;
     tcache->shard = shard;
