@@ -49,7 +49,7 @@ struct session {
     bool out_given;
     const char *policy_text;
     bool is_json, is_replay;
-    unsigned times; /* of a replay */
+    unsigned findings_max; /* then the campaign ends */
 
     struct report report;
     struct place *place;
@@ -73,6 +73,8 @@ enum {
     OPT_FORK,
     OPT_SIGNAL,
     OPT_TWICE,
+    OPT_FINDINGS,
+    OPT_WHOLE,
     OPT_TIMES,
     OPT_JSON
 };
@@ -93,6 +95,8 @@ static const struct option options[] = {
     [OPT_FORK] = {"fork", no_argument, NULL, 0},
     [OPT_SIGNAL] = {"signal", no_argument, NULL, 0},
     [OPT_TWICE] = {"twice", no_argument, NULL, 0},
+    [OPT_FINDINGS] = {"findings", required_argument, NULL, 0},
+    [OPT_WHOLE] = {"whole", no_argument, NULL, 0},
     [OPT_TIMES] = {"times", required_argument, NULL, 0},
     [OPT_JSON] = {"json", no_argument, NULL, 0},
     {"help", no_argument, NULL, 0},
@@ -208,6 +212,13 @@ set_option(struct session *session, int option, const char *value)
         break;
     case OPT_TWICE:
         explore->twice = true;
+        break;
+    case OPT_FINDINGS:
+        session->findings_max =
+            (unsigned)cli_number(command, "findings", value, 1, FINDINGS_MAX);
+        break;
+    case OPT_WHOLE:
+        explore->keeps_whole = true;
         break;
     case OPT_TIMES:
         explore->runs_max = cli_number(command, "times", value, 1, 1000000);
@@ -397,7 +408,7 @@ on_finding(const struct explore_finding *finding, void *arg)
     };
     report_finding(&session->report, &told);
     atomic_store(&session->place->finding_count, session->report.finding_count);
-    return session->report.finding_count < FINDINGS_MAX;
+    return session->report.finding_count < session->findings_max;
 }
 
 static void
@@ -602,6 +613,7 @@ run(const struct command *command, int argc, char **argv)
         .op_count = 12,
     };
     session.out = "malstrom-out";
+    session.findings_max = FINDINGS_MAX;
     session.is_replay = command == &command_observed_repro;
     read_options(&session, argc, argv);
     if (session.is_replay) {
@@ -651,6 +663,8 @@ const struct command command_explore = {
         "                   turn, where the design claims that it may\n"
         "  --policy P       which contract is judged (see malstrom list)\n"
         "  --out DIR        where findings go (default malstrom-out)\n"
+        "  --findings N     end after so many, at most 8 (default)\n"
+        "  --whole          findings are not made small\n"
         "  --twice          run everything twice and compare traces\n"
         "  --json           one JSON object a line\n"
         "  FILE             this program only, under many schedules\n",

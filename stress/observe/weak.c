@@ -30,9 +30,11 @@
  *       later there.
  *   I3  locations of a chain lie in one granule of 8 bytes; exact duplicates do
  *       not exist.
+ *   I4  released of a store means something only when has_released.
  */
 #include "observe/weak.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -162,6 +164,17 @@ overlaps(const struct location *location, uint8_t mask)
     return (race_mask(location->addr, location->size) & mask) != 0;
 }
 
+static void
+add_released(struct store *store, const struct seen *seen)
+{
+    if (store->has_released) {
+        seen_join(&store->released, seen);
+    } else {
+        store->released = *seen;
+        store->has_released = true;
+    }
+}
+
 /* The history begins with what memory holds. What stores of other sizes to
  * these bytes released is released by it. */
 static void
@@ -171,7 +184,7 @@ begin_history(struct location *location, uint32_t chain)
     location->newest = 0;
     location->heads = 0;
     struct store *first = &location->stores[0];
-    memset(first, 0, sizeof(*first));
+    memset(first, 0, offsetof(struct store, released)); /* I4 */
     first->value = read_memory(location->addr, location->size);
     uint8_t mask = race_mask(location->addr, location->size);
     for (uint32_t i = chain; i != 0; i = locations[i].next) {
@@ -179,8 +192,7 @@ begin_history(struct location *location, uint32_t chain)
         if (other != location && other->count > 0 && overlaps(other, mask)) {
             const struct store *newest = store_at(other, 0);
             if (newest->has_released) {
-                seen_join(&first->released, &newest->released);
-                first->has_released = true;
+                add_released(first, &newest->released);
             }
         }
     }
@@ -483,12 +495,7 @@ release_by(
     if (head == NULL) {
         return;
     }
-    if (store->has_released) {
-        seen_join(&store->released, head);
-    } else {
-        store->released = *head;
-        store->has_released = true;
-    }
+    add_released(store, head);
     location->heads |= 1u << me->id;
 }
 

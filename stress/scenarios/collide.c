@@ -23,7 +23,7 @@
 
 static const struct weight weights[] = {{OP_MALLOC, 36}, {OP_FREE, 30},
     {OP_REALLOC, 8}, {OP_CALLOC, 6}, {OP_MEMALIGN, 4}, {OP_TOUCH, 4},
-    {OP_USABLE_SIZE, 2}, {OP_FREE_SIZED, 3}, {OP_EXIT, 3}, {OP_TRIM, 1},
+    {OP_USABLE_SIZE, 2}, {OP_FREE_SIZED, 3}, {OP_EXIT, 3}, {OP_TRIM, 3},
     {OP_STATS, 1}, {OP_MALLOC, 0}};
 
 static void
