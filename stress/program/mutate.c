@@ -123,16 +123,18 @@ any_size(struct random *random)
 {
     uint64_t dice = random_below(random, 200);
 
-    if (dice < 100) {
+    if (dice < 104) {
         return random_below(random, 264);
-    } else if (dice < 140) {
+    } else if (dice < 144) {
         return random_below(random, 4200);
-    } else if (dice < 170) {
-        return near_power(random, 3, 17);
-    } else if (dice < 190) {
-        return random_log_between(random, 4096, 256 << 10);
+    } else if (dice < 178) {
+        return near_power(random, 3, 15);
+    } else if (dice < 192) {
+        return random_log_between(random, 4096, 64 << 10);
+    } else if (dice < 196) {
+        return random_log_between(random, 64 << 10, 600 << 10);
     } else if (dice < 197) {
-        return random_log_between(random, 256 << 10, 8 << 20);
+        return random_log_between(random, 600 << 10, 64 << 20);
     } else if (dice < 199) {
         return near_power(random, 24, 63);
     }

@@ -192,6 +192,23 @@ read_below(
     return true;
 }
 
+static bool
+is_control(char c)
+{
+    return (unsigned char)c < ' ' || c == 127;
+}
+
+static bool
+is_printable(const char *chars, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (is_control(chars[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The rest of a header's line, without the blanks around it. */
 static bool
 read_name(struct reader *reader, const char *what, char *name, size_t size)
@@ -206,7 +223,7 @@ read_name(struct reader *reader, const char *what, char *name, size_t size)
         last--;
     }
     size_t length = (size_t)(last - first);
-    if (length == 0 || length >= size || memchr(first, '\0', length) != NULL) {
+    if (length == 0 || length >= size || !is_printable(first, length)) {
         return fail(
             reader, "%s wants a name of 1 to %zu characters", what, size - 1);
     }
@@ -523,8 +540,7 @@ write_name(struct buffer *out, const char *keyword, const char *name)
         return false;
     }
     for (size_t i = first; i + 1 < out->size; i++) {
-        char c = out->data[i];
-        out->data[i] = c >= 0 && c < ' ' ? '?' : c;
+        out->data[i] = is_control(out->data[i]) ? '?' : out->data[i];
     }
     return true;
 }

@@ -231,6 +231,7 @@ static const struct wrong wrongs[] = {
     {FIRST "fault\n", 2, "unknown fault '' (known: os)"},
     {FIRST "fault os 0\n", 2, "fault 0: calls count from 1"},
     {FIRST "fault os 1 always\n", 2, "unexpected 'always'"},
+    {FIRST "target a\001b\n", 2, "target wants a name of 1 to 255 characters"},
     {FIRST "target\n", 2, "target wants a name of 1 to 255 characters"},
     {FIRST "finding a_name_of_more_than_31_characters\n", 2,
         "finding wants a name of 1 to 31 characters"},

@@ -338,6 +338,8 @@ play_pause(struct player *player, const struct op *op)
     note_progress(player, &call);
     if (op->kind == OP_YIELD) {
         sched_yield();
+    } else if (player->runner->pass_time != NULL) {
+        player->runner->pass_time(op->size);
     } else {
         sleep_us(op->size);
     }

@@ -53,7 +53,8 @@ struct runner {
     bool injects_faults;       /* ops is built in: pages_fail_at reaches it */
     bool fork_only_exits;      /* forked children do not allocate */
     void (*ask_stats)(void);   /* OP_STATS where ops has no stats, or NULL */
-    struct run *run;           /* slots and blocks, kept between runs */
+    void (*pass_time)(uint64_t us); /* OP_TIME on a virtual clock, or NULL */
+    struct run *run;                /* slots and blocks, kept between runs */
 };
 
 bool runner_open(struct runner *runner);
