@@ -63,6 +63,19 @@ after_call(struct observer *observer, struct call *call)
     return true;
 }
 
+/* An allocator may keep something over its heaps, such as a map of their pages. */
+static void
+make_what_is_made_once(void)
+{
+    struct heap *heap = FUZZ_OPS.open();
+
+    CHECK(heap != NULL);
+    void *block = FUZZ_OPS.malloc(heap, 1);
+    CHECK(block != NULL);
+    FUZZ_OPS.free(heap, block);
+    FUZZ_OPS.close(heap);
+}
+
 static void
 set_up(void)
 {
@@ -76,7 +89,7 @@ set_up(void)
     };
     CHECK(runner_open(&fuzz.runner));
     CHECK(oracle_init(&fuzz.oracle));
-    FUZZ_OPS.close(FUZZ_OPS.open()); /* what is made once is made */
+    make_what_is_made_once();
     arena_keep();
     fuzz.checker.observer =
         (struct observer){.before = before_call, .after = after_call};
@@ -97,23 +110,23 @@ drop_forks(struct program *program)
 }
 
 /* Bytes that the allocator may have to clear or copy for an operation, and a
- * share for pages that are touched here and there. What is refused is free. */
+ * share for pages that are touched here and there, or poisoned. What is refused
+ * is free. */
 static size_t
 work_of(const struct op *op)
 {
+    const struct op_shape *shape = &op_shapes[op->kind];
     uint64_t size = op->size;
 
-    if (op_shapes[op->kind].has_count &&
-        __builtin_mul_overflow(size, op->count, &size)) {
-        return 0;
-    }
-    if (!op_shapes[op->kind].allocates || size < LARGE ||
-        size > ARENA_USABLE_MAX) {
+    if (!shape->allocates ||
+        (shape->has_count && __builtin_mul_overflow(size, op->count, &size)) ||
+        (shape->has_align && __builtin_add_overflow(size, op->align, &size)) ||
+        size < LARGE || size > ARENA_USABLE_MAX) {
         return 0;
     }
     bool is_dense = op->kind == OP_CALLOC || op->kind == OP_REALLOC ||
                     op->kind == OP_REALLOCARRAY;
-    return is_dense ? size : LARGE + size / 64;
+    return is_dense ? size : LARGE + size / 16;
 }
 
 /* A megabyte that is cleared or copied takes as long as two inputs without: an
