@@ -6,7 +6,8 @@
  *
  * A page that was usable once stays accessible for the kernel and rests: taking
  * the right away and giving it back would cost two system calls and a fault for
- * each page, for every input. Only long runs of pages go back to the kernel.
+ * each page, for every input. Only long runs of pages, and those far from the
+ * first, go back to the kernel, so that not all that was ever used is resident.
  *
  * Invariants, between calls:
  *   I1  Ranges are sorted, not empty, and do not overlap.
@@ -26,10 +27,11 @@
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  ((size_t)1 << PAGE_SHIFT)
-#define BASE_HINT  ((void *)0x500000000000)
+#define BASE_HINT  ((void *)0x300000000000)
 #define RANGES_MAX 8192
-#define KEEP_MAX   ((size_t)2 << 20) /* longer runs go back to the kernel */
-#define TICK_NS    100               /* the clock moves with each look */
+#define KEEP_MAX   ((size_t)1 << 20)   /* longer runs go back to the kernel */
+#define KEEP_SPAN  ((size_t)256 << 20) /* so do pages that lie far behind */
+#define TICK_NS    100                 /* the clock moves with each look */
 
 enum page_state { PAGE_NEVER, PAGE_REST, PAGE_USABLE };
 
@@ -94,7 +96,7 @@ drop_pages(uintptr_t addr, uintptr_t end)
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 
     CHECK(dropped == (void *)addr);
-    poison_use((void *)addr, end - addr);
+    poison_forget((void *)addr, end - addr);
     set_state(addr, end, PAGE_NEVER);
 }
 
@@ -127,7 +129,7 @@ close_pages(uintptr_t addr, uintptr_t end)
         uintptr_t next = run_end(addr, end);
 
         if (*state_of(addr) == PAGE_USABLE) {
-            if (next - addr > KEEP_MAX) {
+            if (next - addr > KEEP_MAX || next > arena.base + KEEP_SPAN) {
                 drop_pages(addr, next);
             } else {
                 set_state(addr, next, PAGE_REST);

@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #define ARENA_SIZE       ((size_t)64 << 30)
-#define ARENA_USABLE_MAX ((size_t)64 << 20)
+#define ARENA_USABLE_MAX ((size_t)16 << 20)
 
 /* Replaces the entries of `machine`. */
 bool arena_init(void);

@@ -184,7 +184,7 @@ pages_decommit(void *addr, size_t size)
 bool
 pages_unmap(void *addr, size_t size)
 {
-    poison_use(addr, size); /* who gets these addresses next may use them */
+    poison_forget(addr, size); /* who gets these addresses next may use them */
     return ask_unmap(addr, size);
 }
 

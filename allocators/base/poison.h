@@ -12,7 +12,7 @@
  *
  * The shadow has one mark for 8 bytes. poison_free marks the whole 8-byte
  * groups inside the range; poison_use clears every byte of its range. Pages
- * that go back to the OS are cleared by pages_unmap.
+ * that go back to the OS are cleared by pages_unmap, with poison_forget.
  *
  * Concurrency: whoever owns the range: the holder of the lock that guards it.
  * Failure: none.
@@ -34,6 +34,7 @@
 
 #ifdef POISON_ON
 #    include <sanitizer/asan_interface.h>
+#    include <sys/mman.h>
 #endif
 
 /* For a caller that must read something to know the range. */
@@ -74,6 +75,30 @@ poison_use(const void *addr, size_t size)
     (void)addr;
     (void)size;
 #endif
+}
+
+/* poison_use for pages that go back to the OS, perhaps more than there is memory
+ * for their shadow: of a long run, the shadow goes back to the kernel too, which
+ * reads as zeroes, "in use". */
+static inline void
+poison_forget(const void *addr, size_t size)
+{
+#ifdef POISON_ON
+    const size_t shadow_page = 4096;
+    size_t scale, offset;
+
+    __asan_get_shadow_mapping(&scale, &offset);
+    size_t unit = shadow_page << scale;
+    uintptr_t end = (uintptr_t)addr + size;
+    uintptr_t first = ((uintptr_t)addr + unit - 1) & ~(unit - 1);
+    uintptr_t last = end & ~(unit - 1);
+    if (size >= 8 * unit && madvise((void *)((first >> scale) + offset),
+                                (last - first) >> scale, MADV_DONTNEED) == 0) {
+        poison_use((const void *)last, end - last);
+        size = first - (uintptr_t)addr;
+    }
+#endif
+    poison_use(addr, size);
 }
 
 /* True when that byte may not be touched; always false without the sanitizer,

@@ -618,9 +618,8 @@ shrink_top_locked(struct ptm_arena *arena, size_t pad) REQUIRES(arena->lock)
 {
     struct ptm_subheap *subheap = arena->newest;
     size_t old_size = subheap->usable_size;
-    size_t wanted =
-        (size_t)((char *)arena->top - (char *)subheap) + FENCE_SIZE + pad;
-    if (!ptm_subheap_shrink(subheap, wanted)) {
+    size_t used = (size_t)((char *)arena->top - (char *)subheap) + FENCE_SIZE;
+    if (pad > old_size - used || !ptm_subheap_shrink(subheap, used + pad)) {
         return false;
     }
     arena->top->head =

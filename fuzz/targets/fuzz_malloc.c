@@ -43,6 +43,7 @@ static struct {
     struct balance balance;
     struct checker checker;
     struct finding_box box;
+    uint64_t op_count; /* in all inputs */
 } fuzz;
 
 static bool
@@ -76,9 +77,18 @@ make_what_is_made_once(void)
     FUZZ_OPS.close(heap);
 }
 
+/* As libFuzzer's own figures; `malstrom fuzz` reads it. */
+static void
+print_op_count(void)
+{
+    fprintf(stderr, "stat::number_of_operations: %llu\n",
+        (unsigned long long)fuzz.op_count);
+}
+
 static void
 set_up(void)
 {
+    CHECK(atexit(print_op_count) == 0);
     fuzz.program = program_new();
     CHECK(fuzz.program != NULL);
     CHECK(arena_init());
@@ -218,6 +228,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     drop_forks(fuzz.program);
+    fuzz.op_count += program_op_count(fuzz.program);
     arena_begin();
     struct heap *heap = FUZZ_OPS.open();
     CHECK(heap != NULL);
