@@ -30,8 +30,8 @@ struct command {
     int (*run)(const struct command *command, int argc, char **argv);
 };
 
-extern const struct command command_list, command_stress, command_repro,
-    command_record;
+extern const struct command command_list, command_stress, command_fuzz,
+    command_repro, command_record;
 extern const struct command command_explore, command_observed_repro;
 
 /* Set by SIGINT, SIGTERM and SIGHUP: end soon, findings first. */

@@ -5,6 +5,7 @@
 
 #include "alloc.h"
 #include "cli/cli.h"
+#include "cli/fuzzed.h"
 #include "oracle/policy.h"
 #include "oracle/verdict.h"
 #include "scenarios/scenario.h"
@@ -27,6 +28,22 @@ list_scenarios(void)
     for (const struct scenario *const *scenario = scenario_all;
          *scenario != NULL; scenario++) {
         printf("  %-14s %s\n", (*scenario)->name, (*scenario)->danger);
+    }
+}
+
+static void
+list_fuzz_target(const char *name)
+{
+    printf("  %s%s\n", name,
+        alloc_find(name) != NULL ? " its whole malloc API" : "");
+}
+
+static void
+list_fuzz_targets(void)
+{
+    puts("fuzz targets:");
+    if (fuzzed_each(list_fuzz_target) == 0) {
+        puts("  none is there: the preset fuzz builds them");
     }
 }
 
@@ -64,6 +81,7 @@ run(const struct command *command, int argc, char **argv)
     }
     list_targets();
     list_scenarios();
+    list_fuzz_targets();
     list_verdicts();
     list_clauses();
     return fflush(stdout) == 0 ? STATUS_OK : STATUS_CANNOT_RUN;
@@ -71,7 +89,7 @@ run(const struct command *command, int argc, char **argv)
 
 const struct command command_list = {
     .name = "list",
-    .summary = "Lists targets, scenarios, verdict kinds and policy clauses",
+    .summary = "Lists targets, scenarios, fuzz targets, verdicts and policies",
     .usage = "",
     .help = "",
     .run = run,

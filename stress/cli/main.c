@@ -12,6 +12,7 @@
 static const struct command *const commands[] = {
     &command_list,
     &command_stress,
+    &command_fuzz,
     &command_explore,
     &command_repro,
     &command_record,

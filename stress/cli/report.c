@@ -94,12 +94,21 @@ evidence_of(const struct report_finding *finding)
     return lines;
 }
 
+static const char *
+replay_of(const struct report_finding *finding, char *text, size_t size)
+{
+    if (finding->replay != NULL) {
+        return finding->replay;
+    }
+    snprintf(text, size, "malstrom repro %s", finding->file);
+    return text;
+}
+
 static void
 print_finding_json(const struct report_finding *finding)
 {
     const struct finding *found = &finding->result->finding;
     char replay[512];
-    snprintf(replay, sizeof replay, "malstrom repro %s", finding->file);
     print_json(json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:i, s:I, s:s, s:s, s:s, s:o, "
         "s:s, s:s}",
@@ -109,7 +118,8 @@ print_finding_json(const struct report_finding *finding)
         "policy", finding->policy, "thread", (int)found->thread, "operation",
         (json_int_t)found->op_index, "call", found->call, "expected",
         found->expected, "seen", found->seen, "evidence", evidence_of(finding),
-        "file", finding->file, "replay", replay));
+        "file", finding->file, "replay",
+        replay_of(finding, replay, sizeof replay)));
 }
 
 /* The operation as the program has it, and the call that it made. */
@@ -144,6 +154,7 @@ print_finding(const struct report_finding *finding)
 {
     const struct result *result = finding->result;
     const struct finding *found = &result->finding;
+    char replay[512];
     printf("finding: %s target=%s scenario=%s seed=%lu file=%s\n",
         verdicts[found->kind].name, finding->target, finding->scenario,
         (unsigned long)finding->seed, finding->file);
@@ -155,7 +166,7 @@ print_finding(const struct report_finding *finding)
     if (finding->note != NULL) {
         printf("  %s\n", finding->note);
     }
-    printf("replay: malstrom repro %s\n", finding->file);
+    printf("replay: %s\n", replay_of(finding, replay, sizeof replay));
     fflush(stdout);
 }
 

@@ -28,6 +28,7 @@ struct report_finding {
     const struct program *program; /* the reproducer, or NULL */
     const char *file;              /* where it is */
     const char *note;              /* one more line of evidence, or NULL */
+    const char *replay; /* what shows it again; NULL: malstrom repro FILE */
 };
 
 void report_init(struct report *report, bool is_json);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/fuzzed.h"
 #include "cli/observed.h"
 #include "cli/proof.h"
 #include "cli/report.h"
@@ -37,7 +38,8 @@ struct repro {
     unsigned shown_count;
     struct result first; /* the first finding */
     uint64_t call_count, run_count;
-    uint32_t lacks; /* kinds of operation that the target does not have */
+    uint32_t lacks;       /* kinds of operation that the target does not have */
+    struct fuzzed fuzzed; /* where a fuzz target found it, and is there */
 };
 
 enum { OPT_TARGET, OPT_TIMES, OPT_POLICY, OPT_MINIMISE, OPT_EMIT_C, OPT_JSON };
@@ -114,6 +116,22 @@ load(struct repro *repro)
     }
 }
 
+/* What a fuzz target found on a fresh heap is shown by that target, if it is
+ * there and no other allocator is asked for. */
+static void
+choose_fuzz_target(struct repro *repro)
+{
+    static char path[PATH_MAX];
+    const struct program *program = repro->program;
+    if (strcmp(program->scenario, FUZZED_SCENARIO) == 0 &&
+        (repro->target_name == NULL ||
+            strcmp(repro->target_name, program->target) == 0) &&
+        fuzzed_find(program->target, path, sizeof path)) {
+        repro->fuzzed.binary = path;
+        repro->fuzzed.stop = &cli_stop;
+    }
+}
+
 /* What the options leave open the file says. */
 static void
 choose_target(struct repro *repro)
@@ -121,6 +139,11 @@ choose_target(struct repro *repro)
     const struct program *program = repro->program;
     const char *name = repro->target_name;
     struct target_error error;
+    if (repro->fuzzed.binary != NULL) {
+        snprintf(repro->target.name, sizeof repro->target.name, "%s",
+            program->target);
+        return;
+    }
     if (name == NULL) {
         name =
             program->target[0] != '\0' ? program->target : alloc_all[0]->name;
@@ -181,6 +204,18 @@ note_result(struct repro *repro, const struct result *result)
 }
 
 static void
+play_fuzzed(struct repro *repro)
+{
+    struct fuzzed *fuzzed = &repro->fuzzed;
+    fuzzed_play(fuzzed, repro->program);
+    if (fuzzed->kind == FUZZED_FAILED) {
+        cli_fail(&command_repro, STATUS_CANNOT_RUN, "%s: %s", fuzzed->binary,
+            fuzzed->error);
+    }
+    note_result(repro, &fuzzed->result);
+}
+
+static void
 run_times(struct repro *repro)
 {
     static struct result result;
@@ -193,6 +228,10 @@ run_times(struct repro *repro)
     supervisor.job.policy = repro->policy;
     supervisor.job.checks_all = true;
     for (unsigned i = 0; i < repro->times && !atomic_load(&cli_stop); i++) {
+        if (repro->fuzzed.binary != NULL) {
+            play_fuzzed(repro);
+            continue;
+        }
         supervisor_run(&supervisor, &result);
         note_result(repro, &result);
     }
@@ -231,8 +270,12 @@ minimise_program(struct repro *repro)
         .result = repro->first,
     };
     size_t before = program_op_count(repro->program);
-    proof_minimise(&proof, repro->program);
-    repro->first = proof.result;
+    if (repro->fuzzed.binary != NULL) {
+        fuzzed_minimise(repro->program, &repro->fuzzed, MINIMISE_NS);
+    } else {
+        proof_minimise(&proof, repro->program);
+        repro->first = proof.result;
+    }
     size_t length = strlen(repro->path);
     if (length > 5 && strcmp(repro->path + length - 5, ".heap") == 0) {
         length -= 5;
@@ -292,6 +335,7 @@ run(const struct command *command, int argc, char **argv)
     (void)command;
     read_options(&repro, argc, argv);
     load(&repro);
+    choose_fuzz_target(&repro);
     choose_target(&repro);
     choose_policy(&repro);
     if (!repro.minimise && observed_is_meant(repro.program)) {
