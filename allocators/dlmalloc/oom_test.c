@@ -19,6 +19,10 @@
 #define BLOCKS 12
 #define MIB    ((size_t)1 << 20)
 
+/* The script makes 26 or 25 calls to the OS: an aligned mapping is cut at both
+ * ends or at one. In one run of 16 it comes aligned as it is, and takes 22. */
+#define CALLS_MIN 22
+
 /* The heap under test, and what it is believed to hold. */
 struct script {
     struct heap *heap;
@@ -203,7 +207,7 @@ heap_survives_each_single_fault(void **state)
     while (play_with_fault(n, false, &refused)) {
         n++;
     }
-    assert_true(n > 25);
+    assert_true(n > CALLS_MIN);
 }
 
 static void
@@ -216,7 +220,7 @@ heap_survives_when_memory_runs_out(void **state)
     while (play_with_fault(n, true, &refused)) {
         n++;
     }
-    assert_true(n > 25);
+    assert_true(n > CALLS_MIN);
     assert_true(refused > 100);
 }
 
