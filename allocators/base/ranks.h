@@ -18,6 +18,7 @@ enum mtx_rank {
     MTX_ARENA_LIST, /* the list of a design's arenas */
     MTX_ARENA,      /* one arena (ptmalloc), one heap (dlmalloc);
                            two at once only in order of address, at fork */
+    MTX_FRONT,      /* a front cache's capacity (tcmalloc) */
     MTX_TRANSFER,   /* a transfer cache */
     MTX_BIN,        /* one size class of an arena (jemalloc) */
     MTX_CENTRAL,    /* a central free list (tcmalloc) */

@@ -33,6 +33,7 @@ static const char *const rank_names[] = {
     [MTX_PROFILE] = "MTX_PROFILE",
     [MTX_ARENA_LIST] = "MTX_ARENA_LIST",
     [MTX_ARENA] = "MTX_ARENA",
+    [MTX_FRONT] = "MTX_FRONT",
     [MTX_TRANSFER] = "MTX_TRANSFER",
     [MTX_BIN] = "MTX_BIN",
     [MTX_CENTRAL] = "MTX_CENTRAL",

@@ -1,0 +1,158 @@
+/*
+ * heap.c - all the state of one heap (contract: heap.h)
+ *
+ * Nothing is made at load time. The first call finds tables of zeroes and no
+ * cache, so it comes the slow way, and that way starts here.
+ */
+#include "tcmalloc/heap.h"
+
+#include "base/check.h"
+#include "base/env.h"
+#include "base/fork.h"
+#include "base/pages.h"
+#include "tcmalloc/threadcache.h"
+
+struct tcm_heap tcm_heap_process;
+
+static struct {
+    struct mtx lock; /* of rank MTX_NONE: made by zeroing */
+    _Atomic bool ready;
+    struct tcm_options options;
+} start;
+
+static void
+read_options(struct tcm_options *options)
+{
+    *options = (struct tcm_options){
+        .thread_cache_size = (uint64_t)32 << 20,
+        .huge_cache_size = (uint64_t)32 << 20,
+        .huge = true,
+        .cache = true,
+    };
+    const struct env_option known[] = {
+        {"thread_cache", ENV_SIZE, &options->thread_cache_size, NULL, 0,
+            (uint64_t)1 << 40},
+        {"huge_cache", ENV_SIZE, &options->huge_cache_size, NULL, 0,
+            (uint64_t)1 << 40},
+        {"huge", ENV_FLAG, &options->huge, NULL, 0, 0},
+        {"cache", ENV_FLAG, &options->cache, NULL, 0, 0},
+        {"check_free", ENV_FLAG, &options->check_free, NULL, 0, 0},
+    };
+    (void)env_read(
+        "tcmalloc", "TCM_OPTIONS", known, sizeof known / sizeof known[0]);
+}
+
+static struct local **
+place_of_self(void)
+{
+    return &tcm_self;
+}
+
+/* In zeroed memory. */
+static void
+init(struct tcm_heap *heap, bool process)
+{
+    struct tcm_options *options = &heap->options;
+
+    *options = start.options;
+    meta_init(&heap->meta, heap->first_meta, sizeof heap->first_meta);
+    heap->slab_shape = process ? TCM_SLAB_FULL : TCM_SLAB_SMALL;
+    atomic_init(&heap->front_pool.room, options->thread_cache_size);
+    tcm_pageheap_init(&heap->pageheap, &heap->meta,
+        options->huge_cache_size >> TCM_HUGEPAGE_SHIFT, options->huge);
+    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
+        tcm_transfer_init(
+            &heap->transfers[i], &heap->pageheap, i, heap->transfer_slots[i]);
+    }
+    local_set_init(&heap->threadcaches, &tcm_threadcache_kind,
+        process ? place_of_self : NULL,
+        process ? &tcm_threadcache_none.local : NULL);
+}
+
+void
+tcm_heap_start(void)
+{
+    /* Pairs with the release below. */
+    if (atomic_load_explicit(&start.ready, memory_order_acquire)) {
+        return;
+    }
+    mtx_lock(&start.lock);
+    if (!atomic_load_explicit(&start.ready, memory_order_relaxed)) {
+        fork_init();
+        read_options(&start.options);
+        tcm_sizemap_init();
+        init(&tcm_heap_process, true);
+        atomic_store_explicit(&start.ready, true, memory_order_release);
+    }
+    mtx_unlock(&start.lock);
+}
+
+struct tcm_heap *
+tcm_heap_new(void)
+{
+    size_t size = pages_round_up(sizeof(struct tcm_heap));
+
+    tcm_heap_start();
+    struct tcm_heap *heap = pages_map(size, pages_os_size());
+    if (heap == NULL) {
+        return NULL;
+    }
+    (void)pages_huge(heap, size, false); /* It is touched here and there. */
+    init(heap, false);
+    heap->options.check_free = true;
+    return heap;
+}
+
+void
+tcm_heap_delete(struct tcm_heap *heap)
+{
+    struct local *local;
+
+    LOCAL_EACH (local, &heap->threadcaches) {
+        tcm_front_fini(&tcm_threadcache_of(local)->front);
+    }
+    local_set_fini(&heap->threadcaches);
+    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
+        tcm_transfer_fini(&heap->transfers[i]);
+    }
+    tcm_pageheap_fini(&heap->pageheap);
+    meta_fini(&heap->meta);
+    (void)pages_unmap(heap, pages_round_up(sizeof *heap));
+}
+
+struct tcm_threadcache *
+tcm_heap_threadcache(struct tcm_heap *heap)
+{
+    struct local *local =
+        heap->options.cache ? local_get(&heap->threadcaches) : NULL;
+
+    return local == NULL ? NULL : tcm_threadcache_of(local);
+}
+
+bool
+tcm_heap_trim(struct tcm_heap *heap)
+{
+    struct local *local = local_peek(&heap->threadcaches);
+
+    if (local != NULL) {
+        tcm_front_drain(&tcm_threadcache_of(local)->front);
+    }
+    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
+        tcm_transfer_drain(&heap->transfers[i], true);
+    }
+    return tcm_pageheap_release(&heap->pageheap, SIZE_MAX / 2) > 0;
+}
+
+void
+tcm_heap_check(struct tcm_heap *heap)
+{
+    struct local *local;
+
+    LOCAL_EACH (local, &heap->threadcaches) {
+        tcm_front_check(&tcm_threadcache_of(local)->front);
+    }
+    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
+        tcm_transfer_check(&heap->transfers[i]);
+    }
+    tcm_pageheap_check(&heap->pageheap);
+}

@@ -1,0 +1,63 @@
+/*
+ * heap.h - all the state of one heap
+ *
+ *     front caches --> transfers (by class) --> page heap --> OS
+ *          \________________ struct tcm_heap _______________/
+ *
+ * The process's heap stands in .bss, so that the fast path knows its address.
+ * Other heaps are mapped; they serve tests and fuzzing: each has caches of its
+ * threads with little room, and finds every double free at once.
+ *
+ * Concurrency: any thread. tcm_heap_delete wants the heap to itself.
+ * Failure: NULL when out of memory.
+ * Design: docs/designs/tcmalloc.md.
+ */
+#pragma once
+
+#include "base/local.h"
+#include "base/meta.h"
+#include "tcmalloc/front.h"
+#include "tcmalloc/pageheap.h"
+#include "tcmalloc/slab.h"
+#include "tcmalloc/transfer.h"
+
+#define TCM_THREAD_ROOM ((size_t)64 << 10) /* bytes that each cache has */
+
+struct tcm_options {
+    uint64_t thread_cache_size; /* bytes that all threads' caches may claim */
+    uint64_t huge_cache_size;   /* free hugepages that may always stay */
+    bool huge;                  /* ask for huge pages */
+    bool cache;                 /* front caches at all */
+    bool check_free;            /* find every double free at once */
+};
+
+struct tcm_heap {
+    struct meta meta;
+    struct tcm_options options;
+    enum tcm_slab_shape slab_shape;
+    struct tcm_front_pool front_pool;
+    struct tcm_transfer transfers[TCM_CLASS_COUNT]; /* [0] is not used */
+    void *transfer_slots[TCM_CLASS_COUNT][TCM_TRANSFER_SLOTS];
+    _Alignas(CACHE_LINE) char first_meta[(size_t)64 << 10];
+    struct local_set threadcaches;
+    struct tcm_pageheap pageheap; /* last: its page map is */
+};
+
+/* The process's heap; ready after tcm_heap_start. */
+extern struct tcm_heap tcm_heap_process;
+
+/* Makes the process's heap and the tables ready, once. */
+void tcm_heap_start(void);
+
+struct tcm_heap *tcm_heap_new(void);
+void tcm_heap_delete(struct tcm_heap *heap);
+
+/* The calling thread's cache, made when there is none; NULL when the thread
+ * must do without. */
+struct tcm_threadcache *tcm_heap_threadcache(struct tcm_heap *heap);
+
+/* Sends on what caches and transfer caches hold, and gives all free pages back
+ * to the OS: true when it got any. Of the threads' caches only the caller's. */
+bool tcm_heap_trim(struct tcm_heap *heap);
+
+void tcm_heap_check(struct tcm_heap *heap); /* aborts if broken */

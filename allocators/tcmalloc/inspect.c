@@ -1,0 +1,367 @@
+/*
+ * inspect.c - statistics, walks, dumps and checks of a whole heap (contract:
+ * inspect.h)
+ *
+ * Nothing here is kept: all is read off the structures. A mapping's spans are
+ * met one behind the other through the page map. What the caches hold is in use
+ * to the spans, so it is taken off there and added to what is free.
+ */
+#include "tcmalloc/inspect.h"
+
+#include <malloc.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/print.h"
+#include "tcmalloc/tcmalloc.h"
+#include "tcmalloc/threadcache.h"
+
+/* ---- the objects in caches */
+
+typedef void objects_fn(
+    void *const *objects, size_t count, const char *owner, void *arg);
+
+/* Every array of cached objects of a class. */
+static void
+each_cached(
+    struct tcm_heap *heap, unsigned size_class, objects_fn *visit, void *arg)
+{
+    struct tcm_transfer *transfer = &heap->transfers[size_class];
+    struct local *local;
+
+    visit(transfer->slots, transfer->count, "transfer cache", arg);
+    LOCAL_EACH (local, &heap->threadcaches) {
+        struct tcm_slab *slab = &tcm_threadcache_of(local)->slab;
+        const struct tcm_slab_head *head = &slab->heads[size_class];
+
+        visit(tcm_slab_slot(slab, tcm_slab_load(&head->begin)),
+            tcm_slab_count(head), "thread cache", arg);
+    }
+}
+
+/* ---- statistics */
+
+/* How many objects of each class lie in the threads' caches. */
+static void
+count_cached(struct tcm_heap *heap, size_t counts[TCM_CLASS_COUNT])
+{
+    struct local *local;
+
+    memset(counts, 0, TCM_CLASS_COUNT * sizeof counts[0]);
+    mtx_lock(&heap->threadcaches.lock);
+    LOCAL_EACH (local, &heap->threadcaches) {
+        const struct tcm_slab *slab = &tcm_threadcache_of(local)->slab;
+
+        for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
+            counts[i] += tcm_slab_count(&slab->heads[i]);
+        }
+    }
+    mtx_unlock(&heap->threadcaches.lock);
+}
+
+/* What a class's spans, objects and tails come to. */
+static void
+add_class(struct tcm_heap *heap, unsigned size_class, size_t cached,
+    struct alloc_stats *stats)
+{
+    const struct tcm_class *class = &tcm_classes[size_class];
+    struct tcm_transfer *transfer = &heap->transfers[size_class];
+    struct tcm_central *central = &transfer->central;
+
+    mtx_lock(&transfer->lock);
+    cached += transfer->count;
+    mtx_unlock(&transfer->lock);
+    mtx_lock(&central->lock);
+    size_t all = central->span_count * class->object_count;
+    size_t span_size = central->span_count * class->pages * TCM_PAGE;
+    size_t free_count = central->free_count + cached;
+    mtx_unlock(&central->lock);
+
+    /* Objects on their way are counted twice, where the heap is not quiet. */
+    size_t used = all < free_count ? 0 : all - free_count;
+    stats->used_count += used;
+    stats->used_size += used * class->size;
+    stats->free_count += free_count;
+    stats->free_size += free_count * class->size;
+    stats->cached_size += cached * class->size;
+    stats->meta_size += span_size - all * class->size;
+}
+
+void
+tcm_inspect_stats(struct tcm_heap *heap, struct alloc_stats *stats)
+{
+    struct tcm_pageheap_stats pages;
+    size_t cached[TCM_CLASS_COUNT];
+
+    memset(stats, 0, sizeof *stats);
+    count_cached(heap, cached);
+    tcm_pageheap_stats(&heap->pageheap, &pages);
+    stats->meta_size = sizeof *heap + meta_mapped_size(&heap->meta) +
+                       pagemap_meta_size(&heap->pageheap.map);
+    stats->mapped_size =
+        (pages.mapped_pages << TCM_PAGE_SHIFT) + stats->meta_size;
+    stats->mapped_peak = stats->mapped_size; /* Addresses never go back. */
+    stats->used_count = pages.large_count;
+    stats->used_size = pages.large_pages << TCM_PAGE_SHIFT;
+    stats->free_count = pages.free_runs;
+    stats->free_size = pages.free_pages << TCM_PAGE_SHIFT;
+    stats->purged_size = pages.clean_pages << TCM_PAGE_SHIFT;
+    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
+        add_class(heap, i, cached[i], stats);
+    }
+}
+
+/* ---- walking */
+
+/* Which objects of one span lie in caches, and where. */
+struct marks {
+    const struct tcm_span *span;
+    uint64_t bits[BITMAP_WORDS(TCM_OBJECTS_MAX)];
+    bool twice; /* an object in two places */
+};
+
+static void
+mark_objects(void *const *objects, size_t count, const char *owner, void *arg)
+{
+    struct marks *marks = arg;
+    const struct tcm_span *span = marks->span;
+
+    (void)owner;
+    for (size_t i = 0; i < count; i++) {
+        size_t offset = (size_t)((char *)objects[i] - span->addr);
+
+        if ((char *)objects[i] >= span->addr && offset < tcm_span_size(span)) {
+            size_t index = tcm_sizemap_index(span->size_class, offset);
+
+            if (bitmap_get(marks->bits, index) ||
+                bitmap_get(span->free_bits, index)) {
+                marks->twice = true;
+            } else {
+                bitmap_set(marks->bits, index);
+            }
+        }
+    }
+}
+
+static void
+find_cached(
+    struct tcm_heap *heap, const struct tcm_span *span, struct marks *marks)
+{
+    memset(marks, 0, sizeof *marks);
+    marks->span = span;
+    each_cached(heap, span->size_class, mark_objects, marks);
+}
+
+static void
+walk_objects(struct tcm_heap *heap, const struct tcm_span *span,
+    alloc_walk_fn *visit, void *arg)
+{
+    size_t size = tcm_classes[span->size_class].size;
+    size_t count = tcm_span_object_count(span);
+    struct marks marks;
+
+    find_cached(heap, span, &marks);
+    for (size_t i = 0; i < count; i++) {
+        bool is_free = bitmap_get(span->free_bits, i);
+        bool is_cached = bitmap_get(marks.bits, i);
+        const struct alloc_piece piece = {
+            .kind = is_free     ? ALLOC_PIECE_FREE
+                    : is_cached ? ALLOC_PIECE_CACHED
+                                : ALLOC_PIECE_USED,
+            .addr = span->addr + i * size,
+            .size = size,
+            .owner = is_free     ? "span"
+                     : is_cached ? "cache"
+                                 : "object",
+        };
+        visit(&piece, arg);
+    }
+    if (count * size < tcm_span_size(span)) {
+        const struct alloc_piece tail = {ALLOC_PIECE_META,
+            span->addr + count * size, tcm_span_size(span) - count * size,
+            "span tail"};
+        visit(&tail, arg);
+    }
+}
+
+static const struct tcm_span *
+span_at(struct tcm_heap *heap, const char *addr)
+{
+    return tcm_owner_span(tcm_owner_get(&heap->pageheap.map, addr));
+}
+
+/* Shows the free pages from addr on; returns where they end. */
+static const char *
+walk_free(struct tcm_heap *heap, const char *addr, const char *end,
+    alloc_walk_fn *visit, void *arg)
+{
+    const char *next = addr + TCM_PAGE;
+
+    while (next < end && span_at(heap, next) == NULL) {
+        next += TCM_PAGE;
+    }
+    const struct alloc_piece piece = {
+        ALLOC_PIECE_FREE, addr, (size_t)(next - addr), "page heap"};
+    visit(&piece, arg);
+    return next;
+}
+
+static const char *
+walk_span(struct tcm_heap *heap, const struct tcm_span *span,
+    alloc_walk_fn *visit, void *arg)
+{
+    if (span->size_class != 0) {
+        walk_objects(heap, span, visit, arg);
+    } else {
+        const struct alloc_piece piece = {
+            ALLOC_PIECE_USED, span->addr, tcm_span_size(span), "large span"};
+        visit(&piece, arg);
+    }
+    return span->addr + tcm_span_size(span);
+}
+
+static void
+walk_mapping(struct tcm_heap *heap, const struct tcm_mapping *mapping,
+    alloc_walk_fn *visit, void *arg)
+{
+    const char *end = mapping->addr + mapping->size;
+    const char *addr = mapping->addr;
+    const struct alloc_piece region = {
+        ALLOC_PIECE_REGION, mapping->addr, mapping->size, "mapping"};
+
+    visit(&region, arg);
+    while (addr < end) {
+        const struct tcm_span *span = span_at(heap, addr);
+
+        addr = span == NULL ? walk_free(heap, addr, end, visit, arg)
+                            : walk_span(heap, span, visit, arg);
+    }
+}
+
+void
+tcm_inspect_walk(struct tcm_heap *heap, alloc_walk_fn *visit, void *arg)
+{
+    const struct alloc_piece own = {
+        ALLOC_PIECE_META, heap, sizeof *heap, "heap"};
+
+    visit(&own, arg);
+    for (const struct tcm_mapping *mapping = heap->pageheap.hugecache.mappings;
+         mapping != NULL; mapping = mapping->next) {
+        walk_mapping(heap, mapping, visit, arg);
+    }
+}
+
+/* ---- checking */
+
+/* No object of the span is in two places. */
+static void
+check_objects(struct tcm_heap *heap, unsigned size_class)
+{
+    struct tcm_central *central = &heap->transfers[size_class].central;
+    struct list *link;
+    unsigned index;
+
+    TCM_CENTRAL_EACH(link, index, central)
+    {
+        struct marks marks;
+
+        find_cached(heap, tcm_span_of(link), &marks);
+        CHECK(!marks.twice);
+    }
+}
+
+static void
+add_piece(const struct alloc_piece *piece, void *arg)
+{
+    size_t *sizes = arg;
+
+    sizes[piece->kind] += piece->size;
+}
+
+/* What a walk meets is what the statistics say. */
+static void
+check_sums(struct tcm_heap *heap)
+{
+    size_t sizes[ALLOC_PIECE_META + 1] = {0};
+    struct alloc_stats stats;
+
+    tcm_inspect_stats(heap, &stats);
+    tcm_inspect_walk(heap, add_piece, sizes);
+    CHECK(stats.mapped_size ==
+          stats.used_size + stats.free_size + stats.meta_size);
+    CHECK(sizes[ALLOC_PIECE_USED] == stats.used_size);
+    CHECK(sizes[ALLOC_PIECE_CACHED] == stats.cached_size);
+    CHECK(sizes[ALLOC_PIECE_FREE] + stats.cached_size == stats.free_size);
+}
+
+void
+tcm_inspect_check(struct tcm_heap *heap)
+{
+    tcm_heap_check(heap);
+    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
+        check_objects(heap, i);
+    }
+    check_sums(heap);
+}
+
+/* ---- printing */
+
+void
+tcm_inspect_dump(struct tcm_heap *heap, int fd)
+{
+    struct alloc_stats stats;
+    struct print print;
+    struct local *local;
+
+    tcm_inspect_stats(heap, &stats);
+    print_init(&print, fd);
+    print_format(&print, "tcmalloc: mapped %zu\n", stats.mapped_size);
+    print_format(&print, "  used %zu in %zu blocks\n", stats.used_size,
+        stats.used_count);
+    print_format(&print, "  free %zu, of it cached %zu, purged %zu\n",
+        stats.free_size, stats.cached_size, stats.purged_size);
+    print_format(&print, "  metadata %zu\n", stats.meta_size);
+    print_flush(&print);
+    mtx_lock(&heap->threadcaches.lock);
+    LOCAL_EACH (local, &heap->threadcaches) {
+        tcm_front_dump(&tcm_threadcache_of(local)->front, fd);
+    }
+    mtx_unlock(&heap->threadcaches.lock);
+    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
+        tcm_transfer_dump(&heap->transfers[i], fd);
+    }
+    tcm_pageheap_dump(&heap->pageheap, fd);
+}
+
+void
+tcm_malloc_stats(void)
+{
+    tcm_heap_start();
+    tcm_inspect_dump(&tcm_heap_process, 2);
+}
+
+struct mallinfo2
+tcm_mallinfo2(void)
+{
+    struct alloc_stats stats;
+
+    tcm_heap_start();
+    tcm_inspect_stats(&tcm_heap_process, &stats);
+    return (struct mallinfo2){
+        .arena = stats.mapped_size,
+        .ordblks = stats.free_count,
+        .fsmblks = stats.cached_size,
+        .uordblks = stats.used_size,
+        .fordblks = stats.free_size,
+        .keepcost = stats.free_size - stats.purged_size - stats.cached_size,
+    };
+}
+
+int
+tcm_mallopt(int parameter, int value)
+{
+    /* glibc's parameters speak of structures that this design has not. */
+    (void)parameter;
+    (void)value;
+    return 0;
+}

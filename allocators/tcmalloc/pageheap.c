@@ -1,0 +1,431 @@
+/*
+ * pageheap.c - spans out of hugepages (contract: pageheap.h)
+ *
+ *     span of 600 pages:   | hugepage | hugepage | 88 pages |  168 free   |
+ *                            \__ whole: huge cache __/        \_ home: filler
+ *
+ * What a span needs is prepared first, the structures and room in the page map,
+ * and only then written: a call that fails has changed nothing.
+ *
+ * Of a small span every page leads to it in the page map, of a large one only
+ * the first: no address but its first is a block. When a span goes, its pages
+ * are marked freed, which tells a double free from a foreign address.
+ *
+ * Invariants, true whenever the lock is free:
+ *   I1  The pages of all spans are the used pages of the filler and the
+ *       hugepages that are mapped and neither in the filler nor the cache.
+ *   I2  Every large span is on `large`; large_count and large_pages are sums.
+ */
+#include "tcmalloc/pageheap.h"
+
+#include "base/check.h"
+#include "base/poison.h"
+#include "base/print.h"
+#include "tcmalloc/misuse.h"
+
+#define FEW_OBJECTS ((size_t)128)
+#define WHOLE_MASK  (TCM_HUGEPAGE_PAGES - 1)
+
+void
+tcm_pageheap_init(struct tcm_pageheap *pageheap, struct meta *meta,
+    size_t dirty_min, bool huge)
+{
+    size_t span_size = sizeof(struct tcm_span);
+
+    mtx_init(&pageheap->lock, MTX_PAGEHEAP);
+    tcm_filler_init(&pageheap->filler);
+    tcm_hugecache_init(&pageheap->hugecache, meta, dirty_min, huge);
+    list_init(&pageheap->large);
+    tcm_pool_init(&pageheap->few_objects, meta,
+        span_size + BITMAP_WORDS(FEW_OBJECTS) * sizeof(uint64_t));
+    tcm_pool_init(&pageheap->many_objects, meta,
+        span_size + BITMAP_WORDS(TCM_OBJECTS_MAX) * sizeof(uint64_t));
+    tcm_pool_init(&pageheap->hugepages, meta, sizeof(struct tcm_hugepage));
+    pagemap_init(&pageheap->map, TCM_PAGE_SHIFT);
+}
+
+void
+tcm_pageheap_fini(struct tcm_pageheap *pageheap)
+{
+    tcm_hugecache_fini(&pageheap->hugecache);
+    pagemap_fini(&pageheap->map);
+    mtx_fini(&pageheap->lock);
+}
+
+/* ---- pages */
+
+/* The whole hugepages at the head of a span. */
+static size_t
+whole_count(const struct tcm_span *span)
+{
+    return span->page_count / TCM_HUGEPAGE_PAGES;
+}
+
+/* Its pages in the hugepage that is its home. */
+static size_t
+home_pages(const struct tcm_span *span)
+{
+    return span->page_count & WHOLE_MASK;
+}
+
+static char *
+home_addr(const struct tcm_span *span)
+{
+    return span->addr + (whole_count(span) << TCM_HUGEPAGE_SHIFT);
+}
+
+static bool
+take_from_filler_locked(struct tcm_pageheap *pageheap, struct tcm_span *span,
+    size_t pages, size_t align_pages) REQUIRES(pageheap->lock)
+{
+    span->addr = tcm_filler_take(
+        &pageheap->filler, pages, align_pages, &span->home, &span->zeroed);
+    span->spare = NULL;
+    return span->addr != NULL;
+}
+
+/* Takes whole hugepages; the last is a new one of the filler's where the span
+ * does not need all of it. */
+static bool
+take_hugepages_locked(struct tcm_pageheap *pageheap, struct tcm_span *span,
+    size_t pages, size_t align) REQUIRES(pageheap->lock)
+{
+    struct tcm_hugecache *cache = &pageheap->hugecache;
+    size_t whole = pages / TCM_HUGEPAGE_PAGES;
+    size_t rest = pages & WHOLE_MASK;
+    size_t count = whole + (rest > 0);
+    struct tcm_hugepage *home = NULL;
+    struct tcm_hugerange *spare, *home_spare = NULL;
+    bool clean;
+
+    if (rest > 0 && ((home = tcm_pool_take(&pageheap->hugepages)) == NULL)) {
+        return false;
+    }
+    if (rest > 0 && whole > 0 &&
+        (home_spare = tcm_hugecache_spare(cache)) == NULL) {
+        tcm_pool_give(&pageheap->hugepages, home);
+        return false;
+    }
+    char *addr = tcm_hugecache_take(cache, count, align, &spare, &clean);
+    if (addr != NULL &&
+        !pagemap_reserve(&pageheap->map, addr, count << TCM_HUGEPAGE_SHIFT)) {
+        tcm_hugecache_give(cache, addr, count, spare, clean);
+        addr = NULL;
+    }
+    if (addr == NULL) {
+        if (home_spare != NULL) {
+            tcm_hugecache_drop_spare(cache, home_spare);
+        }
+        if (home != NULL) {
+            tcm_pool_give(&pageheap->hugepages, home);
+        }
+        return false;
+    }
+    span->addr = addr;
+    span->home = home;
+    span->zeroed = clean;
+    span->spare = whole > 0 ? spare : NULL;
+    if (home != NULL) {
+        bool zeroed;
+        tcm_hugepage_init(home, addr + (whole << TCM_HUGEPAGE_SHIFT), clean);
+        (void)tcm_hugepage_take(home, rest, 1, &zeroed);
+        home->spare = whole > 0 ? home_spare : spare;
+        tcm_filler_add(&pageheap->filler, home,
+            whole > 0 ? TCM_FILLER_DONATED : TCM_FILLER_REGULAR);
+    }
+    return true;
+}
+
+static bool
+take_pages_locked(struct tcm_pageheap *pageheap, struct tcm_span *span,
+    size_t pages, size_t align) REQUIRES(pageheap->lock)
+{
+    size_t align_pages = align <= TCM_PAGE ? 1 : align >> TCM_PAGE_SHIFT;
+
+    span->page_count = (uint32_t)pages;
+    if (pages < TCM_HUGEPAGE_PAGES && align_pages < TCM_HUGEPAGE_PAGES &&
+        take_from_filler_locked(pageheap, span, pages, align_pages)) {
+        return true;
+    }
+    align = align < TCM_HUGEPAGE ? TCM_HUGEPAGE : align;
+    return take_hugepages_locked(pageheap, span, pages, align);
+}
+
+static void
+give_pages_locked(struct tcm_pageheap *pageheap, struct tcm_span *span)
+    REQUIRES(pageheap->lock)
+{
+    struct tcm_hugepage *home = span->home;
+    size_t whole = whole_count(span);
+
+    if (home != NULL) {
+        size_t first = tcm_hugepage_index(home, home_addr(span));
+
+        if (tcm_filler_give(&pageheap->filler, home, first, home_pages(span))) {
+            bool clean = home->clean_pages == TCM_HUGEPAGE_PAGES;
+            tcm_hugecache_give(
+                &pageheap->hugecache, home->addr, 1, home->spare, clean);
+            tcm_pool_give(&pageheap->hugepages, home);
+        } else if (whole > 0) {
+            tcm_filler_adopt(&pageheap->filler, home);
+        }
+    }
+    if (whole > 0) {
+        tcm_hugecache_give(
+            &pageheap->hugecache, span->addr, whole, span->spare, false);
+    }
+}
+
+/* ---- spans */
+
+static struct tcm_pool *
+pool_of(struct tcm_pageheap *pageheap, unsigned size_class)
+{
+    return tcm_classes[size_class].object_count > FEW_OBJECTS
+               ? &pageheap->many_objects
+               : &pageheap->few_objects;
+}
+
+static struct tcm_span *
+take_span_locked(struct tcm_pageheap *pageheap, unsigned size_class,
+    size_t pages, size_t align) REQUIRES(pageheap->lock)
+{
+    struct tcm_pool *pool = pool_of(pageheap, size_class);
+    struct tcm_span *span = tcm_pool_take(pool);
+
+    if (span == NULL) {
+        return NULL;
+    }
+    span->size_class = (uint8_t)size_class;
+    span->free_count = 0;
+    if (!take_pages_locked(pageheap, span, pages, align)) {
+        tcm_pool_give(pool, span);
+        return NULL;
+    }
+    return span;
+}
+
+/* The bytes of a span that lead to it in the page map. */
+static size_t
+mapped_size(const struct tcm_span *span)
+{
+    return span->size_class == 0 ? TCM_PAGE : tcm_span_size(span);
+}
+
+struct tcm_span *
+tcm_pageheap_take(struct tcm_pageheap *pageheap, unsigned size_class)
+{
+    mtx_lock(&pageheap->lock);
+    struct tcm_span *span = take_span_locked(
+        pageheap, size_class, tcm_classes[size_class].pages, TCM_PAGE);
+    if (span != NULL) {
+        pageheap->small_count++;
+        tcm_span_init_objects(span);
+        poison_free(span->addr, tcm_span_size(span)); /* till it is taken */
+        pagemap_set(&pageheap->map, span->addr, mapped_size(span),
+            tcm_owner_make(span));
+    }
+    mtx_unlock(&pageheap->lock);
+    return span;
+}
+
+struct tcm_span *
+tcm_pageheap_take_large(
+    struct tcm_pageheap *pageheap, size_t pages, size_t align)
+{
+    if (pages > TCM_SPAN_PAGES_MAX) {
+        return NULL;
+    }
+    mtx_lock(&pageheap->lock);
+    struct tcm_span *span = take_span_locked(pageheap, 0, pages, align);
+    if (span != NULL) {
+        list_push(&pageheap->large, &span->link);
+        pageheap->large_count++;
+        pageheap->large_pages += pages;
+        poison_use(span->addr, tcm_span_size(span));
+        pagemap_set(&pageheap->map, span->addr, mapped_size(span),
+            tcm_owner_make(span));
+    }
+    mtx_unlock(&pageheap->lock);
+    return span;
+}
+
+static void
+give_span_locked(struct tcm_pageheap *pageheap, struct tcm_span *span)
+    REQUIRES(pageheap->lock)
+{
+    pagemap_set(&pageheap->map, span->addr, mapped_size(span), TCM_OWNER_FREED);
+    if (span->size_class == 0) {
+        list_remove(&span->link);
+        pageheap->large_count--;
+        pageheap->large_pages -= span->page_count;
+    } else {
+        pageheap->small_count--;
+    }
+    poison_free(span->addr, tcm_span_size(span));
+    give_pages_locked(pageheap, span);
+    tcm_pool_give(pool_of(pageheap, span->size_class), span);
+}
+
+void
+tcm_pageheap_give(struct tcm_pageheap *pageheap, struct tcm_span *span)
+{
+    mtx_lock(&pageheap->lock);
+    give_span_locked(pageheap, span);
+    mtx_unlock(&pageheap->lock);
+}
+
+void
+tcm_pageheap_give_large(struct tcm_pageheap *pageheap, void *block)
+{
+    mtx_lock(&pageheap->lock);
+    struct tcm_span *span =
+        tcm_owner_span(tcm_owner_get(&pageheap->map, block));
+    if (span == NULL || span->addr != (char *)block) {
+        tcm_misuse(TCM_DOUBLE_FREE, block);
+    }
+    give_span_locked(pageheap, span);
+    mtx_unlock(&pageheap->lock);
+}
+
+static bool
+extend_locked(struct tcm_pageheap *pageheap, struct tcm_span *span,
+    size_t pages) REQUIRES(pageheap->lock)
+{
+    size_t more = pages - span->page_count;
+
+    if (span->home == NULL || home_pages(span) + more > WHOLE_MASK) {
+        return false;
+    }
+    size_t first = tcm_hugepage_index(span->home, home_addr(span));
+    if (!tcm_filler_extend(
+            &pageheap->filler, span->home, first, home_pages(span), more)) {
+        return false;
+    }
+    span->page_count = (uint32_t)pages;
+    pageheap->large_pages += more;
+    poison_use(span->addr, tcm_span_size(span));
+    return true;
+}
+
+bool
+tcm_pageheap_extend(
+    struct tcm_pageheap *pageheap, struct tcm_span *span, size_t pages)
+{
+    ASSERT(span->size_class == 0 && pages > span->page_count);
+    mtx_lock(&pageheap->lock);
+    bool done = extend_locked(pageheap, span, pages);
+    mtx_unlock(&pageheap->lock);
+    return done;
+}
+
+/* ---- giving back */
+
+static size_t
+release_locked(struct tcm_pageheap *pageheap, size_t size)
+    REQUIRES(pageheap->lock)
+{
+    struct tcm_hugecache *cache = &pageheap->hugecache;
+    size_t count = (size >> TCM_HUGEPAGE_SHIFT) + 1;
+    size_t dirty = cache->count[TCM_RANGE_DIRTY];
+    size_t released =
+        tcm_hugecache_release(cache, dirty > count ? dirty - count : 0);
+
+    released <<= TCM_HUGEPAGE_SHIFT;
+    if (released < size) {
+        size_t pages = (size - released + TCM_PAGE - 1) >> TCM_PAGE_SHIFT;
+        released += tcm_filler_release(&pageheap->filler, pages)
+                    << TCM_PAGE_SHIFT;
+    }
+    return released;
+}
+
+size_t
+tcm_pageheap_release(struct tcm_pageheap *pageheap, size_t size)
+{
+    mtx_lock(&pageheap->lock);
+    size_t released = release_locked(pageheap, size);
+    mtx_unlock(&pageheap->lock);
+    return released;
+}
+
+/* ---- looking */
+
+void
+tcm_pageheap_stats(
+    struct tcm_pageheap *pageheap, struct tcm_pageheap_stats *stats)
+{
+    const struct tcm_hugecache *cache = &pageheap->hugecache;
+    const struct tcm_filler *filler = &pageheap->filler;
+
+    mtx_lock(&pageheap->lock);
+    size_t dirty = cache->count[TCM_RANGE_DIRTY] * TCM_HUGEPAGE_PAGES;
+    size_t clean = cache->count[TCM_RANGE_CLEAN] * TCM_HUGEPAGE_PAGES;
+    *stats = (struct tcm_pageheap_stats){
+        .mapped_pages = cache->mapped_count * TCM_HUGEPAGE_PAGES,
+        .free_pages = tcm_filler_free_pages(filler) + dirty + clean,
+        .clean_pages = filler->clean_pages + clean,
+        .free_runs = filler->hugepage_count +
+                     cache->by_addr[TCM_RANGE_DIRTY].count +
+                     cache->by_addr[TCM_RANGE_CLEAN].count,
+        .large_count = pageheap->large_count,
+        .large_pages = pageheap->large_pages,
+    };
+    mtx_unlock(&pageheap->lock);
+}
+
+/* Every mapped page of a small span leads to it. */
+static void
+check_owner(const struct tcm_pageheap *pageheap, const struct tcm_span *span)
+{
+    for (size_t at = 0; at < mapped_size(span); at += TCM_PAGE) {
+        CHECK(tcm_owner_get(&pageheap->map, span->addr + at) ==
+              tcm_owner_make(span));
+    }
+}
+
+static void
+check_large_locked(struct tcm_pageheap *pageheap) REQUIRES(pageheap->lock)
+{
+    size_t count = 0, pages = 0;
+    struct list *link;
+
+    list_check(&pageheap->large);
+    LIST_EACH (link, &pageheap->large) {
+        const struct tcm_span *span = tcm_span_of(link);
+
+        tcm_span_check(span);
+        check_owner(pageheap, span);
+        CHECK(span->size_class == 0);
+        CHECK((home_pages(span) == 0) == (span->home == NULL));
+        count++;
+        pages += span->page_count;
+    }
+    CHECK(count == pageheap->large_count && pages == pageheap->large_pages);
+}
+
+void
+tcm_pageheap_check(struct tcm_pageheap *pageheap)
+{
+    mtx_lock(&pageheap->lock);
+    tcm_filler_check(&pageheap->filler);
+    tcm_hugecache_check(&pageheap->hugecache);
+    check_large_locked(pageheap);
+    mtx_unlock(&pageheap->lock);
+}
+
+void
+tcm_pageheap_dump(struct tcm_pageheap *pageheap, int fd)
+{
+    struct print print;
+
+    print_init(&print, fd);
+    mtx_lock(&pageheap->lock);
+    print_format(&print,
+        "page heap: %zu small spans, %zu large ones of %zu pages\n",
+        pageheap->small_count, pageheap->large_count, pageheap->large_pages);
+    print_flush(&print);
+    tcm_filler_dump(&pageheap->filler, fd);
+    tcm_hugecache_dump(&pageheap->hugecache, fd);
+    mtx_unlock(&pageheap->lock);
+}

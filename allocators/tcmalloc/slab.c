@@ -1,0 +1,147 @@
+/*
+ * slab.c - the arrays of free objects that a front cache is made of (contract:
+ * slab.h)
+ *
+ * Each run of slots opens with one that is never used for an object, so that
+ * the newest object may be looked at without asking whether there is one.
+ *
+ * Invariants, of each head that is not all zeroes:
+ *   I1  begin <= current <= limit, begin <= end <= limit.
+ *   I2  The slots from begin to current hold objects, all different.
+ *   I3  current passes end only when end has been lowered below it.
+ */
+#include "tcmalloc/slab.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/print.h"
+
+#define SMALL_MAX  16u
+#define HEAD_SLOTS ((uint32_t)(sizeof(struct tcm_slab) / sizeof(void *)))
+
+static uint32_t
+room(unsigned size_class, enum tcm_slab_shape shape)
+{
+    uint32_t full = tcm_classes[size_class].front_max;
+
+    return shape == TCM_SLAB_SMALL && full > SMALL_MAX ? SMALL_MAX : full;
+}
+
+/* The slot where the objects of the class begin; that of the class after the
+ * last is the end of all. */
+static uint32_t
+run_begin(unsigned size_class, enum tcm_slab_shape shape)
+{
+    uint32_t begin = HEAD_SLOTS + 1;
+
+    for (unsigned i = 1; i < size_class; i++) {
+        begin += room(i, shape) + 1;
+    }
+    return begin;
+}
+
+size_t
+tcm_slab_size(enum tcm_slab_shape shape)
+{
+    return run_begin(TCM_CLASS_COUNT, shape) * sizeof(void *);
+}
+
+void
+tcm_slab_init(struct tcm_slab *slab, enum tcm_slab_shape shape)
+{
+    uint32_t begin = HEAD_SLOTS + 1;
+
+    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
+        struct tcm_slab_head *head = &slab->heads[i];
+
+        tcm_slab_store(&head->begin, begin);
+        tcm_slab_store(&head->current, begin);
+        tcm_slab_store(&head->end, begin);
+        head->limit = begin + room(i, shape);
+        begin = head->limit + 1;
+    }
+}
+
+static size_t
+smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+size_t
+tcm_slab_pop_many(
+    struct tcm_slab *slab, unsigned size_class, void **batch, size_t count)
+{
+    struct tcm_slab_head *head = &slab->heads[size_class];
+    uint32_t current = tcm_slab_load(&head->current);
+
+    count = smaller(count, current - tcm_slab_load(&head->begin));
+    current -= (uint32_t)count;
+    memcpy(batch, tcm_slab_slot(slab, current), count * sizeof *batch);
+    tcm_slab_store(&head->current, current);
+    return count;
+}
+
+size_t
+tcm_slab_push_many(struct tcm_slab *slab, unsigned size_class,
+    void *const *batch, size_t count)
+{
+    struct tcm_slab_head *head = &slab->heads[size_class];
+    uint32_t current = tcm_slab_load(&head->current);
+    uint32_t end = tcm_slab_load(&head->end);
+
+    count = current < end ? smaller(count, end - current) : 0; /* I3 */
+    memcpy(tcm_slab_slot(slab, current), batch, count * sizeof *batch);
+    tcm_slab_store(&head->current, current + (uint32_t)count);
+    return count;
+}
+
+bool
+tcm_slab_holds(struct tcm_slab *slab, unsigned size_class, const void *object)
+{
+    const struct tcm_slab_head *head = &slab->heads[size_class];
+    uint32_t current = tcm_slab_load(&head->current);
+
+    for (uint32_t i = tcm_slab_load(&head->begin); i < current; i++) {
+        if (*tcm_slab_slot(slab, i) == object) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+tcm_slab_check(struct tcm_slab *slab)
+{
+    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
+        const struct tcm_slab_head *head = &slab->heads[i];
+        uint32_t begin = tcm_slab_load(&head->begin);
+        uint32_t current = tcm_slab_load(&head->current);
+        uint32_t end = tcm_slab_load(&head->end);
+
+        CHECK(begin <= current && current <= head->limit); /* I1 */
+        CHECK(begin <= end && end <= head->limit);
+        for (uint32_t slot = begin; slot < current; slot++) {
+            CHECK(*tcm_slab_slot(slab, slot) != NULL); /* I2 */
+        }
+    }
+}
+
+void
+tcm_slab_dump(struct tcm_slab *slab, int fd)
+{
+    struct print print;
+
+    print_init(&print, fd);
+    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
+        const struct tcm_slab_head *head = &slab->heads[i];
+
+        if (tcm_slab_capacity(head) > 0) {
+            print_format(&print, "  class %u of %u bytes: %u of %u objects\n",
+                i, tcm_classes[i].size, tcm_slab_count(head),
+                tcm_slab_capacity(head));
+        }
+    }
+    print_flush(&print);
+}

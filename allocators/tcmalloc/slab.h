@@ -1,0 +1,129 @@
+/*
+ * slab.h - the arrays of free objects that a front cache is made of
+ *
+ *     heads:   class 1 | class 2 | ...          struct tcm_slab_head
+ *     slots:   | o o o . . . | o o . . | ...    one run for each class
+ *                ^     ^   ^  ^
+ *            begin current end limit
+ *
+ * malloc pops below current, free pushes at current while it is below end. The
+ * run's room ends at limit; end moves between begin and limit as the class
+ * earns or loses capacity. A head of all zeroes can neither pop nor push: so is
+ * memory that nobody has made a slab of yet.
+ *
+ * Counted in slots from the slab's own address. 32-bit fields, since a processor
+ * passes what it has just stored on to a load of the same 32 or 64 bits at no
+ * cost, and of 16 bits at seven cycles.
+ *
+ * Concurrency: current has one writer, the cache's owner. begin and end may be
+ * read while another thread, which holds the cache's lock, writes them.
+ * Failure: pop returns NULL when empty, push false when full.
+ * Design: google/tcmalloc's docs/rseq.md and docs/design.md, "Per-CPU Mode".
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "tcmalloc/sizemap.h"
+
+struct tcm_slab_head {
+    _Atomic uint32_t current, begin, end;
+    uint32_t limit; /* fixed at init */
+};
+
+struct tcm_slab {
+    struct tcm_slab_head heads[TCM_CLASS_COUNT];
+    /* the slots follow */
+};
+
+/* How much room each class has: all of front_max, or little, for heaps that
+ * are opened and closed often. */
+enum tcm_slab_shape { TCM_SLAB_FULL, TCM_SLAB_SMALL };
+
+size_t tcm_slab_size(enum tcm_slab_shape shape); /* in bytes */
+/* Empty, without capacity; in zeroed memory. */
+void tcm_slab_init(struct tcm_slab *slab, enum tcm_slab_shape shape);
+
+static inline uint32_t
+tcm_slab_load(const _Atomic uint32_t *field)
+{
+    return atomic_load_explicit(field, memory_order_relaxed);
+}
+
+static inline void
+tcm_slab_store(_Atomic uint32_t *field, uint32_t value)
+{
+    atomic_store_explicit(field, value, memory_order_relaxed);
+}
+
+static inline void **
+tcm_slab_slot(struct tcm_slab *slab, uint32_t index)
+{
+    return (void **)slab + index;
+}
+
+static inline uint32_t
+tcm_slab_count(const struct tcm_slab_head *head)
+{
+    return tcm_slab_load(&head->current) - tcm_slab_load(&head->begin);
+}
+
+static inline uint32_t
+tcm_slab_capacity(const struct tcm_slab_head *head)
+{
+    return tcm_slab_load(&head->end) - tcm_slab_load(&head->begin);
+}
+
+/* For the owner alone. */
+static inline void *
+tcm_slab_pop(struct tcm_slab *slab, unsigned size_class)
+{
+    struct tcm_slab_head *head = &slab->heads[size_class];
+    uint32_t current = tcm_slab_load(&head->current);
+
+    if (__builtin_expect(current <= tcm_slab_load(&head->begin), 0)) {
+        return NULL;
+    }
+    tcm_slab_store(&head->current, current - 1);
+    return *tcm_slab_slot(slab, current - 1);
+}
+
+/* The newest object, or NULL: the slot in front of the first is always NULL. */
+static inline void *
+tcm_slab_newest(struct tcm_slab *slab, unsigned size_class)
+{
+    uint32_t current = tcm_slab_load(&slab->heads[size_class].current);
+
+    return current == 0 ? NULL : *tcm_slab_slot(slab, current - 1);
+}
+
+/* For the owner alone. An object that is the newest already is not pushed: it
+ * is a double free, for the slow path to name. */
+static inline bool
+tcm_slab_push(struct tcm_slab *slab, unsigned size_class, void *object)
+{
+    struct tcm_slab_head *head = &slab->heads[size_class];
+    uint32_t current = tcm_slab_load(&head->current);
+
+    if (__builtin_expect(current >= tcm_slab_load(&head->end), 0) ||
+        __builtin_expect(*tcm_slab_slot(slab, current - 1) == object, 0)) {
+        return false;
+    }
+    *tcm_slab_slot(slab, current) = object;
+    tcm_slab_store(&head->current, current + 1);
+    return true;
+}
+
+/* For the owner alone: how many of count were moved. */
+size_t tcm_slab_pop_many(
+    struct tcm_slab *slab, unsigned size_class, void **batch, size_t count);
+size_t tcm_slab_push_many(struct tcm_slab *slab, unsigned size_class,
+    void *const *batch, size_t count);
+
+/* True when the object is among the slab's of that class. */
+bool tcm_slab_holds(
+    struct tcm_slab *slab, unsigned size_class, const void *object);
+
+void tcm_slab_check(struct tcm_slab *slab);
+void tcm_slab_dump(struct tcm_slab *slab, int fd); /* classes in use */

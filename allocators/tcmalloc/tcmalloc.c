@@ -1,0 +1,346 @@
+/*
+ * tcmalloc.c - the tcmalloc design: its contents page and its door
+ * (contract: tcmalloc.h)
+ *
+ *   front    slab.c         arrays of free objects, one for each class
+ *            front.c        how a slab is refilled, emptied and sized
+ *            threadcache.c  one slab a thread
+ *   middle   transfer.c     batches on their way between fronts
+ *            central.c      spans of one class, the fullest first
+ *   back     pageheap.c     spans out of hugepages
+ *            filler.c       packs spans into hugepages
+ *            hugepage.c     the pages of one hugepage
+ *            hugecache.c    free hugepages, and new ones from the OS
+ *   owner    span.c         address -> page map -> span and size class
+ *   tables   sizemap.c      size -> class; sizerules.c makes the classes
+ *   apart    pool.c         memory for all these structures
+ *   whole    heap.c         the tiers of one heap, options
+ *            block.c        a block taken, resized, given back: the slow way
+ *            inspect.c      statistics, walks, dumps
+ *
+ * docs/designs/tcmalloc.md follows one block from malloc to mmap and back.
+ *
+ * The fast paths are here: a class by one load, a pop or a push on a slab. They
+ * ask nothing that a slab of zeroes does not answer: a thread without a cache, a
+ * size without a class, an address without an owner all lead to class 0 or to
+ * an empty and full slab, and so to block.c.
+ */
+#include "tcmalloc/tcmalloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "family.h"
+#include "tcmalloc/block.h"
+#include "tcmalloc/inspect.h"
+#include "tcmalloc/misuse.h"
+#include "tcmalloc/threadcache.h"
+
+#define ALIGN_DEFAULT ((size_t)1) /* what the class gives by itself */
+
+/* ---- on any heap; NULL is the process's */
+
+static struct tcm_heap *
+heap_of(struct heap *heap)
+{
+    if (heap != NULL) {
+        return (struct tcm_heap *)(void *)heap;
+    }
+    tcm_heap_start();
+    return &tcm_heap_process;
+}
+
+static void *
+take(struct heap *heap, size_t size, size_t align, bool zero)
+{
+    void *block = tcm_block_take(heap_of(heap), size, align, zero);
+
+    if (block == NULL) {
+        errno = ENOMEM;
+    }
+    return block;
+}
+
+static void
+give(struct heap *heap, void *block)
+{
+    if (block != NULL) {
+        tcm_block_give(heap_of(heap), block);
+    }
+}
+
+/* A new block with the old one's contents. A block that is to shrink may stay
+ * where it is when there is no memory to move it. */
+static void *
+move(struct heap *heap, void *block, size_t size)
+{
+    size_t old_size = tcm_block_size(heap_of(heap), block);
+    int saved_errno = errno;
+    void *moved = take(heap, size, ALIGN_DEFAULT, false);
+
+    if (moved == NULL) {
+        errno = size <= old_size ? saved_errno : errno;
+        return size <= old_size ? block : NULL;
+    }
+    memcpy(moved, block, old_size < size ? old_size : size);
+    give(heap, block);
+    return moved;
+}
+
+static void *
+ops_realloc(struct heap *heap, void *block, size_t size)
+{
+    if (block == NULL) {
+        return take(heap, size, ALIGN_DEFAULT, false);
+    }
+    if (size == 0) {
+        give(heap, block);
+        return NULL;
+    }
+    return tcm_block_resize(heap_of(heap), block, size)
+               ? block
+               : move(heap, block, size);
+}
+
+static void *
+ops_memalign(struct heap *heap, size_t align, size_t size)
+{
+    if (align > ((size_t)1 << 63)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    /* glibc rounds an odd alignment up; programs came to rely on it. */
+    size_t power = 1;
+    while (power < align) {
+        power *= 2;
+    }
+    return take(heap, size, power, false);
+}
+
+static void *
+ops_calloc(struct heap *heap, size_t count, size_t size)
+{
+    size_t product;
+
+    if (!family_product(count, size, &product)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return take(heap, product, ALIGN_DEFAULT, true);
+}
+
+/* The size must be one that the block's class, or pages, would serve. */
+static void
+ops_free_sized(struct heap *heap, void *block, size_t size)
+{
+    if (block != NULL && size > tcm_block_size(heap_of(heap), block)) {
+        tcm_misuse(TCM_WRONG_SIZE, block);
+    }
+    give(heap, block);
+}
+
+static void
+ops_free_aligned_sized(
+    struct heap *heap, void *block, size_t align, size_t size)
+{
+    if (align == 0 || ((uintptr_t)block & (align - 1)) != 0) {
+        tcm_misuse(TCM_WRONG_ALIGN, block);
+    }
+    ops_free_sized(heap, block, size);
+}
+
+static size_t
+ops_usable_size(struct heap *heap, const void *block)
+{
+    return block == NULL ? 0 : tcm_block_size(heap_of(heap), block);
+}
+
+/* ---- the public family, on the process's heap */
+
+/* Not inlined, so that the fast path saves no registers. */
+static __attribute__((noinline)) void *
+malloc_slowly(size_t size)
+{
+    return take(NULL, size, ALIGN_DEFAULT, false);
+}
+
+void *
+tcm_malloc(size_t size)
+{
+    if (__builtin_expect(size <= TCM_CLASS_SIZE_MAX, 1)) {
+        struct tcm_threadcache *cache = tcm_threadcache_of(tcm_self);
+        void *object = tcm_slab_pop(&cache->slab, tcm_sizemap_class(size));
+
+        if (__builtin_expect(object != NULL, 1)) {
+            tcm_block_use(object, tcm_sizemap_class(size));
+            return object;
+        }
+    }
+    return malloc_slowly(size);
+}
+
+static __attribute__((noinline)) void
+free_slowly(void *block)
+{
+    give(NULL, block);
+}
+
+void
+tcm_free(void *block)
+{
+    const struct pagemap_leaf *leaf =
+        pagemap_find_leaf(&tcm_heap_process.pageheap.map, block);
+
+    if (__builtin_expect(leaf != NULL, 1)) {
+        unsigned size_class =
+            tcm_owner_class(pagemap_leaf_get(leaf, block, TCM_PAGE_SHIFT));
+        struct tcm_threadcache *cache = tcm_threadcache_of(tcm_self);
+
+        /* Class 0 starts nowhere. */
+        if (__builtin_expect(tcm_sizemap_starts(size_class, block), 1) &&
+            __builtin_expect(
+                tcm_slab_push(&cache->slab, size_class, block), 1)) {
+            tcm_block_rest(block, size_class); /* This thread's still. */
+            return;
+        }
+    }
+    free_slowly(block);
+}
+
+void *
+tcm_calloc(size_t count, size_t size)
+{
+    return ops_calloc(NULL, count, size);
+}
+
+void *
+tcm_realloc(void *block, size_t size)
+{
+    return ops_realloc(NULL, block, size);
+}
+
+void *
+tcm_memalign(size_t align, size_t size)
+{
+    return ops_memalign(NULL, align, size);
+}
+
+void
+tcm_free_sized(void *block, size_t size)
+{
+    ops_free_sized(NULL, block, size);
+}
+
+void
+tcm_free_aligned_sized(void *block, size_t align, size_t size)
+{
+    ops_free_aligned_sized(NULL, block, align, size);
+}
+
+size_t
+tcm_malloc_usable_size(void *block)
+{
+    return ops_usable_size(NULL, block);
+}
+
+int
+tcm_malloc_trim(size_t pad)
+{
+    (void)pad; /* There is no top that could keep it. */
+    return tcm_heap_trim(heap_of(NULL));
+}
+
+/* ---- the door */
+
+static struct heap *
+ops_open(void)
+{
+    return (struct heap *)(void *)tcm_heap_new();
+}
+
+static void
+ops_close(struct heap *heap)
+{
+    tcm_heap_delete(heap_of(heap));
+}
+
+static void *
+ops_malloc(struct heap *heap, size_t size)
+{
+    return heap == NULL ? tcm_malloc(size)
+                        : take(heap, size, ALIGN_DEFAULT, false);
+}
+
+static void
+ops_free(struct heap *heap, void *block)
+{
+    if (heap == NULL) {
+        tcm_free(block);
+    } else {
+        give(heap, block);
+    }
+}
+
+static bool
+ops_trim(struct heap *heap, size_t pad)
+{
+    (void)pad;
+    return tcm_heap_trim(heap_of(heap));
+}
+
+static void
+ops_thread_exit(struct heap *heap)
+{
+    local_drop(&heap_of(heap)->threadcaches);
+}
+
+static void
+ops_stats(struct heap *heap, struct alloc_stats *stats)
+{
+    tcm_inspect_stats(heap_of(heap), stats);
+}
+
+static void
+ops_check(struct heap *heap)
+{
+    tcm_inspect_check(heap_of(heap));
+}
+
+static void
+ops_walk(struct heap *heap, alloc_walk_fn *visit, void *arg)
+{
+    tcm_inspect_walk(heap_of(heap), visit, arg);
+}
+
+static void
+ops_dump(struct heap *heap, int fd)
+{
+    tcm_inspect_dump(heap_of(heap), fd);
+}
+
+FAMILY_OPS(tcm_ops, tcm_)
+
+const struct alloc_ops tcm_ops = {
+    .name = "tcmalloc",
+    .open = ops_open,
+    .close = ops_close,
+    .malloc = ops_malloc,
+    .calloc = ops_calloc,
+    .realloc = ops_realloc,
+    .reallocarray = ops_reallocarray,
+    .memalign = ops_memalign,
+    .aligned_alloc = ops_aligned_alloc,
+    .posix_memalign = ops_posix_memalign,
+    .valloc = ops_valloc,
+    .pvalloc = ops_pvalloc,
+    .free = ops_free,
+    .free_sized = ops_free_sized,
+    .free_aligned_sized = ops_free_aligned_sized,
+    .usable_size = ops_usable_size,
+    .trim = ops_trim,
+    .thread_exit = ops_thread_exit,
+    .stats = ops_stats,
+    .check = ops_check,
+    .walk = ops_walk,
+    .dump = ops_dump,
+};

@@ -1,0 +1,58 @@
+/*
+ * threadcache.c - one thread's front cache (contract: threadcache.h)
+ *
+ * The memory of a cache whose thread has ended is used for the next: it is
+ * never given back while the heap lives, and was touched where it will be used.
+ */
+#include "tcmalloc/threadcache.h"
+
+#include <assert.h>
+
+#include "tcmalloc/heap.h"
+
+static_assert(offsetof(struct tcm_threadcache, local) == 0, "local is first");
+
+struct tcm_threadcache tcm_threadcache_none;
+_Thread_local struct local *tcm_self = &tcm_threadcache_none.local;
+
+size_t
+tcm_threadcache_size(enum tcm_slab_shape shape)
+{
+    return offsetof(struct tcm_threadcache, slab) + tcm_slab_size(shape);
+}
+
+static struct local *
+make(struct local_set *set, struct local *spare)
+{
+    struct tcm_heap *heap = LIST_OF(set, struct tcm_heap, threadcaches);
+    struct tcm_threadcache *cache =
+        spare != NULL
+            ? tcm_threadcache_of(spare)
+            : meta_take(&heap->meta, tcm_threadcache_size(heap->slab_shape));
+
+    if (cache == NULL) {
+        return NULL;
+    }
+    cache->heap = heap;
+    tcm_slab_init(&cache->slab, heap->slab_shape);
+    tcm_front_init(&cache->front, &cache->slab, &tcm_front_owned,
+        heap->transfers, &heap->front_pool, TCM_THREAD_ROOM);
+    return &cache->local;
+}
+
+static void
+drain(struct local *local)
+{
+    tcm_front_drain(&tcm_threadcache_of(local)->front);
+}
+
+/* In a child of fork the thread is gone and the slab may be half changed: what
+ * it held is lost, what it had claimed is not. */
+static void
+leave(struct local *local)
+{
+    tcm_front_fini(&tcm_threadcache_of(local)->front);
+}
+
+const struct local_kind tcm_threadcache_kind = {
+    .make = make, .drain = drain, .leave = leave};
