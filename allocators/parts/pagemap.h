@@ -61,14 +61,13 @@ void pagemap_set(
 static inline const struct pagemap_leaf *
 pagemap_find_leaf(const struct pagemap *map, const void *addr)
 {
-    uintptr_t bits = (uintptr_t)addr;
+    uintptr_t index = (uintptr_t)addr >> PAGEMAP_LEAF_SHIFT;
 
-    if (__builtin_expect(bits >> PAGEMAP_ADDR_BITS != 0, 0)) {
+    if (__builtin_expect(index >= sizeof map->root / sizeof map->root[0], 0)) {
         return NULL;
     }
     /* Pairs with the release in add_leaf. */
-    return atomic_load_explicit(
-        &map->root[bits >> PAGEMAP_LEAF_SHIFT], memory_order_acquire);
+    return atomic_load_explicit(&map->root[index], memory_order_acquire);
 }
 
 /* The value of the page of addr in its leaf. */

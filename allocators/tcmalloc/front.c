@@ -92,16 +92,17 @@ static void
 shrink_locked(struct tcm_front *front, unsigned size_class, uint32_t count)
     REQUIRES(front->lock)
 {
-    struct tcm_slab_head *head = &front->slab->heads[size_class];
-    uint32_t capacity = tcm_slab_capacity(head);
+    struct tcm_slab *slab = front->slab;
+    uint32_t capacity = tcm_slab_capacity(slab, size_class);
     void *batch[MOVE_MAX];
     size_t popped;
 
-    tcm_slab_store(&head->end, tcm_slab_load(&head->begin) + count);
+    tcm_slab_store(
+        &slab->heads[size_class].end, slab->runs[size_class].begin + count);
     front->room += (size_t)(capacity - count) * tcm_classes[size_class].size;
-    while (tcm_slab_count(head) > count) {
-        popped = front->moves->pop(front->slab, size_class, batch,
-            smaller(MOVE_MAX, tcm_slab_count(head) - count));
+    while (tcm_slab_count(slab, size_class) > count) {
+        popped = front->moves->pop(slab, size_class, batch,
+            smaller(MOVE_MAX, tcm_slab_count(slab, size_class) - count));
         if (popped == 0) {
             break;
         }
@@ -117,7 +118,7 @@ steal_locked(struct tcm_front *front, unsigned size_class, size_t size)
     for (unsigned tries = 1; tries < TCM_CLASS_COUNT && front->room < size;
          tries++) {
         unsigned victim = front->hand;
-        uint32_t capacity = tcm_slab_capacity(&front->slab->heads[victim]);
+        uint32_t capacity = tcm_slab_capacity(front->slab, victim);
 
         front->hand = victim + 1 < TCM_CLASS_COUNT ? victim + 1 : 1;
         if (victim != size_class && capacity > 0) {
@@ -131,9 +132,10 @@ static bool
 grow_locked(struct tcm_front *front, unsigned size_class) REQUIRES(front->lock)
 {
     const struct tcm_class *class = &tcm_classes[size_class];
-    struct tcm_slab_head *head = &front->slab->heads[size_class];
-    uint32_t capacity = tcm_slab_capacity(head);
-    size_t most = head->limit - tcm_slab_load(&head->begin);
+    _Atomic uint32_t *end = &front->slab->heads[size_class].end;
+    const struct tcm_slab_run *run = &front->slab->runs[size_class];
+    uint32_t capacity = tcm_slab_capacity(front->slab, size_class);
+    size_t most = run->limit - run->begin;
     size_t wanted = capacity == 0 ? smaller(FIRST_COUNT, class->batch)
                                   : (size_t)2 * capacity;
     size_t more = smaller(wanted, most) - capacity;
@@ -147,7 +149,7 @@ grow_locked(struct tcm_front *front, unsigned size_class) REQUIRES(front->lock)
     }
     more = smaller(more, front->room / class->size);
     front->room -= more * class->size;
-    tcm_slab_store(&head->end, tcm_slab_load(&head->end) + (uint32_t)more);
+    tcm_slab_store(end, tcm_slab_load(end) + (uint32_t)more);
     return more > 0;
 }
 
@@ -167,7 +169,7 @@ grow(struct tcm_front *front, unsigned size_class)
 static size_t
 move_count(const struct tcm_front *front, unsigned size_class)
 {
-    size_t half = tcm_slab_capacity(&front->slab->heads[size_class]) / 2;
+    size_t half = tcm_slab_capacity(front->slab, size_class) / 2;
 
     return half == 0 ? 1 : smaller(half, MOVE_MAX);
 }
@@ -237,7 +239,7 @@ tcm_front_cached_size(const struct tcm_front *front)
     size_t size = 0;
 
     for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
-        size += (size_t)tcm_slab_count(&front->slab->heads[i]) *
+        size += (size_t)tcm_slab_count(front->slab, i) *
                 tcm_classes[i].size;
     }
     return size;
@@ -250,7 +252,7 @@ sum_locked(const struct tcm_front *front) REQUIRES(front->lock)
     size_t sum = front->room;
 
     for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
-        sum += (size_t)tcm_slab_capacity(&front->slab->heads[i]) *
+        sum += (size_t)tcm_slab_capacity(front->slab, i) *
                tcm_classes[i].size;
     }
     return sum;

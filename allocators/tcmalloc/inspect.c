@@ -32,10 +32,9 @@ each_cached(
     visit(transfer->slots, transfer->count, "transfer cache", arg);
     LOCAL_EACH (local, &heap->threadcaches) {
         struct tcm_slab *slab = &tcm_threadcache_of(local)->slab;
-        const struct tcm_slab_head *head = &slab->heads[size_class];
 
-        visit(tcm_slab_slot(slab, tcm_slab_load(&head->begin)),
-            tcm_slab_count(head), "thread cache", arg);
+        visit(tcm_slab_slot(slab, slab->runs[size_class].begin + 1),
+            tcm_slab_count(slab, size_class), "thread cache", arg);
     }
 }
 
@@ -53,7 +52,7 @@ count_cached(struct tcm_heap *heap, size_t counts[TCM_CLASS_COUNT])
         const struct tcm_slab *slab = &tcm_threadcache_of(local)->slab;
 
         for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
-            counts[i] += tcm_slab_count(&slab->heads[i]);
+            counts[i] += tcm_slab_count(slab, i);
         }
     }
     mtx_unlock(&heap->threadcaches.lock);

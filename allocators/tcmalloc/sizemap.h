@@ -45,7 +45,7 @@ static inline unsigned
 tcm_sizemap_class(size_t size)
 {
     /* Relaxed: class 0 or the right one, and either will do. */
-    return atomic_load_explicit(size <= TCM_SMALL_MAX
+    return atomic_load_explicit(__builtin_expect(size <= TCM_SMALL_MAX, 1)
                                     ? &tcm_sizemap.small[(size + 7) / 8]
                                     : &tcm_sizemap.large[(size + 127) / 128],
         memory_order_relaxed);

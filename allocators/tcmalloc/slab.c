@@ -2,12 +2,9 @@
  * slab.c - the arrays of free objects that a front cache is made of (contract:
  * slab.h)
  *
- * Each run of slots opens with one that is never used for an object, so that
- * the newest object may be looked at without asking whether there is one.
- *
- * Invariants, of each head that is not all zeroes:
+ * Invariants, of each class:
  *   I1  begin <= current <= limit, begin <= end <= limit.
- *   I2  The slots from begin to current hold objects, all different.
+ *   I2  The slots past begin up to current hold objects, that at begin NULL.
  *   I3  current passes end only when end has been lowered below it.
  */
 #include "tcmalloc/slab.h"
@@ -28,12 +25,12 @@ room(unsigned size_class, enum tcm_slab_shape shape)
     return shape == TCM_SLAB_SMALL && full > SMALL_MAX ? SMALL_MAX : full;
 }
 
-/* The slot where the objects of the class begin; that of the class after the
- * last is the end of all. */
+/* The slot at which the class's run begins; that of the class after the last is
+ * the end of all. */
 static uint32_t
 run_begin(unsigned size_class, enum tcm_slab_shape shape)
 {
-    uint32_t begin = HEAD_SLOTS + 1;
+    uint32_t begin = HEAD_SLOTS;
 
     for (unsigned i = 1; i < size_class; i++) {
         begin += room(i, shape) + 1;
@@ -50,16 +47,16 @@ tcm_slab_size(enum tcm_slab_shape shape)
 void
 tcm_slab_init(struct tcm_slab *slab, enum tcm_slab_shape shape)
 {
-    uint32_t begin = HEAD_SLOTS + 1;
+    uint32_t begin = HEAD_SLOTS;
 
     for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
-        struct tcm_slab_head *head = &slab->heads[i];
+        struct tcm_slab_run *run = &slab->runs[i];
 
-        tcm_slab_store(&head->begin, begin);
-        tcm_slab_store(&head->current, begin);
-        tcm_slab_store(&head->end, begin);
-        head->limit = begin + room(i, shape);
-        begin = head->limit + 1;
+        run->begin = begin;
+        run->limit = begin + room(i, shape);
+        tcm_slab_store(&slab->heads[i].current, begin);
+        tcm_slab_store(&slab->heads[i].end, begin);
+        begin = run->limit + 1;
     }
 }
 
@@ -76,9 +73,9 @@ tcm_slab_pop_many(
     struct tcm_slab_head *head = &slab->heads[size_class];
     uint32_t current = tcm_slab_load(&head->current);
 
-    count = smaller(count, current - tcm_slab_load(&head->begin));
+    count = smaller(count, tcm_slab_count(slab, size_class));
     current -= (uint32_t)count;
-    memcpy(batch, tcm_slab_slot(slab, current), count * sizeof *batch);
+    memcpy(batch, tcm_slab_slot(slab, current + 1), count * sizeof *batch);
     tcm_slab_store(&head->current, current);
     return count;
 }
@@ -92,7 +89,7 @@ tcm_slab_push_many(struct tcm_slab *slab, unsigned size_class,
     uint32_t end = tcm_slab_load(&head->end);
 
     count = current < end ? smaller(count, end - current) : 0; /* I3 */
-    memcpy(tcm_slab_slot(slab, current), batch, count * sizeof *batch);
+    memcpy(tcm_slab_slot(slab, current + 1), batch, count * sizeof *batch);
     tcm_slab_store(&head->current, current + (uint32_t)count);
     return count;
 }
@@ -100,11 +97,11 @@ tcm_slab_push_many(struct tcm_slab *slab, unsigned size_class,
 bool
 tcm_slab_holds(struct tcm_slab *slab, unsigned size_class, const void *object)
 {
-    const struct tcm_slab_head *head = &slab->heads[size_class];
-    uint32_t current = tcm_slab_load(&head->current);
+    uint32_t begin = slab->runs[size_class].begin;
+    uint32_t slot = tcm_slab_load(&slab->heads[size_class].current);
 
-    for (uint32_t i = tcm_slab_load(&head->begin); i < current; i++) {
-        if (*tcm_slab_slot(slab, i) == object) {
+    for (; slot > begin; slot--) {
+        if (*tcm_slab_slot(slab, slot) == object) {
             return true;
         }
     }
@@ -114,16 +111,17 @@ tcm_slab_holds(struct tcm_slab *slab, unsigned size_class, const void *object)
 void
 tcm_slab_check(struct tcm_slab *slab)
 {
+    CHECK(slab->nothing == NULL);
     for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
-        const struct tcm_slab_head *head = &slab->heads[i];
-        uint32_t begin = tcm_slab_load(&head->begin);
-        uint32_t current = tcm_slab_load(&head->current);
-        uint32_t end = tcm_slab_load(&head->end);
+        const struct tcm_slab_run *run = &slab->runs[i];
+        uint32_t current = tcm_slab_load(&slab->heads[i].current);
+        uint32_t end = tcm_slab_load(&slab->heads[i].end);
 
-        CHECK(begin <= current && current <= head->limit); /* I1 */
-        CHECK(begin <= end && end <= head->limit);
-        for (uint32_t slot = begin; slot < current; slot++) {
-            CHECK(*tcm_slab_slot(slab, slot) != NULL); /* I2 */
+        CHECK(run->begin <= current && current <= run->limit); /* I1 */
+        CHECK(run->begin <= end && end <= run->limit);
+        CHECK(*tcm_slab_slot(slab, run->begin) == NULL); /* I2 */
+        for (uint32_t slot = current; slot > run->begin; slot--) {
+            CHECK(*tcm_slab_slot(slab, slot) != NULL);
         }
     }
 }
@@ -135,12 +133,10 @@ tcm_slab_dump(struct tcm_slab *slab, int fd)
 
     print_init(&print, fd);
     for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
-        const struct tcm_slab_head *head = &slab->heads[i];
-
-        if (tcm_slab_capacity(head) > 0) {
+        if (tcm_slab_capacity(slab, i) > 0) {
             print_format(&print, "  class %u of %u bytes: %u of %u objects\n",
-                i, tcm_classes[i].size, tcm_slab_count(head),
-                tcm_slab_capacity(head));
+                i, tcm_classes[i].size, tcm_slab_count(slab, i),
+                tcm_slab_capacity(slab, i));
         }
     }
     print_flush(&print);

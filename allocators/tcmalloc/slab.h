@@ -2,21 +2,23 @@
  * slab.h - the arrays of free objects that a front cache is made of
  *
  *     heads:   class 1 | class 2 | ...          struct tcm_slab_head
- *     slots:   | o o o . . . | o o . . | ...    one run for each class
+ *     slots:   | - o o o . . . | - o o . . | ...    one run for each class
  *                ^     ^   ^  ^
  *            begin current end limit
  *
- * malloc pops below current, free pushes at current while it is below end. The
- * run's room ends at limit; end moves between begin and limit as the class
- * earns or loses capacity. A head of all zeroes can neither pop nor push: so is
- * memory that nobody has made a slab of yet.
+ * malloc pops the object at current, free pushes one past it while current is
+ * below end. The slot at begin is always NULL: a pop that finds NULL is at the
+ * end of its run, and needs no comparison. The run's room ends at limit; end
+ * moves between begin and limit as the class earns or loses capacity. A head of
+ * all zeroes can neither pop nor push: so is memory that nobody has made a slab
+ * of yet.
  *
  * Counted in slots from the slab's own address. 32-bit fields, since a processor
  * passes what it has just stored on to a load of the same 32 or 64 bits at no
  * cost, and of 16 bits at seven cycles.
  *
- * Concurrency: current has one writer, the cache's owner. begin and end may be
- * read while another thread, which holds the cache's lock, writes them.
+ * Concurrency: current has one writer, the cache's owner. end may be read while
+ * another thread, which holds the cache's lock, writes it.
  * Failure: pop returns NULL when empty, push false when full.
  * Design: google/tcmalloc's docs/rseq.md and docs/design.md, "Per-CPU Mode".
  */
@@ -27,13 +29,20 @@
 
 #include "tcmalloc/sizemap.h"
 
+/* What the fast path reads: eight bytes, which an index addresses at no cost. */
 struct tcm_slab_head {
-    _Atomic uint32_t current, begin, end;
-    uint32_t limit; /* fixed at init */
+    _Atomic uint32_t current, end;
+};
+
+/* Fixed at init. */
+struct tcm_slab_run {
+    uint32_t begin, limit;
 };
 
 struct tcm_slab {
+    void *nothing; /* NULL: the slot that a head of zeroes points at */
     struct tcm_slab_head heads[TCM_CLASS_COUNT];
+    struct tcm_slab_run runs[TCM_CLASS_COUNT];
     /* the slots follow */
 };
 
@@ -64,15 +73,25 @@ tcm_slab_slot(struct tcm_slab *slab, uint32_t index)
 }
 
 static inline uint32_t
-tcm_slab_count(const struct tcm_slab_head *head)
+tcm_slab_count(const struct tcm_slab *slab, unsigned size_class)
 {
-    return tcm_slab_load(&head->current) - tcm_slab_load(&head->begin);
+    return tcm_slab_load(&slab->heads[size_class].current) -
+           slab->runs[size_class].begin;
 }
 
 static inline uint32_t
-tcm_slab_capacity(const struct tcm_slab_head *head)
+tcm_slab_capacity(const struct tcm_slab *slab, unsigned size_class)
 {
-    return tcm_slab_load(&head->end) - tcm_slab_load(&head->begin);
+    return tcm_slab_load(&slab->heads[size_class].end) -
+           slab->runs[size_class].begin;
+}
+
+/* The newest object, or NULL. */
+static inline void *
+tcm_slab_newest(struct tcm_slab *slab, unsigned size_class)
+{
+    return *tcm_slab_slot(
+        slab, tcm_slab_load(&slab->heads[size_class].current));
 }
 
 /* For the owner alone. */
@@ -81,21 +100,12 @@ tcm_slab_pop(struct tcm_slab *slab, unsigned size_class)
 {
     struct tcm_slab_head *head = &slab->heads[size_class];
     uint32_t current = tcm_slab_load(&head->current);
+    void *object = *tcm_slab_slot(slab, current);
 
-    if (__builtin_expect(current <= tcm_slab_load(&head->begin), 0)) {
-        return NULL;
+    if (__builtin_expect(object != NULL, 1)) {
+        tcm_slab_store(&head->current, current - 1);
     }
-    tcm_slab_store(&head->current, current - 1);
-    return *tcm_slab_slot(slab, current - 1);
-}
-
-/* The newest object, or NULL: the slot in front of the first is always NULL. */
-static inline void *
-tcm_slab_newest(struct tcm_slab *slab, unsigned size_class)
-{
-    uint32_t current = tcm_slab_load(&slab->heads[size_class].current);
-
-    return current == 0 ? NULL : *tcm_slab_slot(slab, current - 1);
+    return object;
 }
 
 /* For the owner alone. An object that is the newest already is not pushed: it
@@ -107,10 +117,10 @@ tcm_slab_push(struct tcm_slab *slab, unsigned size_class, void *object)
     uint32_t current = tcm_slab_load(&head->current);
 
     if (__builtin_expect(current >= tcm_slab_load(&head->end), 0) ||
-        __builtin_expect(*tcm_slab_slot(slab, current - 1) == object, 0)) {
+        __builtin_expect(*tcm_slab_slot(slab, current) == object, 0)) {
         return false;
     }
-    *tcm_slab_slot(slab, current) = object;
+    *tcm_slab_slot(slab, current + 1) = object;
     tcm_slab_store(&head->current, current + 1);
     return true;
 }

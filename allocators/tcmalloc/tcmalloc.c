@@ -169,10 +169,11 @@ tcm_malloc(size_t size)
 {
     if (__builtin_expect(size <= TCM_CLASS_SIZE_MAX, 1)) {
         struct tcm_threadcache *cache = tcm_threadcache_of(tcm_self);
-        void *object = tcm_slab_pop(&cache->slab, tcm_sizemap_class(size));
+        unsigned size_class = tcm_sizemap_class(size);
+        void *object = tcm_slab_pop(&cache->slab, size_class);
 
         if (__builtin_expect(object != NULL, 1)) {
-            tcm_block_use(object, tcm_sizemap_class(size));
+            tcm_block_use(object, size_class);
             return object;
         }
     }
