@@ -348,6 +348,22 @@ run_rounds(struct campaign *campaign)
     }
 }
 
+/* A library that cannot run ends the campaign before it begins. */
+static void
+probe_targets(const struct campaign *campaign)
+{
+    static struct result result;
+    for (unsigned i = 0; i < campaign->target_count; i++) {
+        struct supervisor supervisor = {
+            .target = &campaign->targets[i], .stop = &cli_stop};
+        supervisor_run(&supervisor, &result); /* opens it; no program */
+        if (result.kind == RESULT_NO_MALLOC || result.kind == RESULT_FAILED) {
+            cli_fail(&command_stress, STATUS_CANNOT_RUN, "%s: %s",
+                campaign->targets[i].name, result.error);
+        }
+    }
+}
+
 static bool
 make_pairs(struct campaign *campaign)
 {
@@ -389,6 +405,7 @@ campaign_run(struct campaign *campaign)
         report_note(&campaign->report, "malstrom stress: out of memory");
         return STATUS_CANNOT_RUN;
     }
+    probe_targets(campaign);
     campaign->begun_ns = supervisor_now_ns();
     campaign->end_ns = campaign->begun_ns + campaign->time_ns;
     report_start(&campaign->report, campaign->seed, campaign->thread_count,

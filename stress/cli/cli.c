@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -59,6 +60,27 @@ cli_catch_signals(void)
         }
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+void
+cli_open_standard(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) == -1 && errno == EBADF) {
+            open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+        }
+    }
+}
+
+bool
+cli_finish_output(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return true;
+    }
+    fprintf(stderr, "malstrom: standard output: %s\n", strerror(errno));
+    return false;
 }
 
 static void
@@ -66,18 +88,33 @@ print_help(const struct command *command)
 {
     printf("usage: malstrom %s %s\n\n%s.\n\n%s", command->name, command->usage,
         command->summary, command->help);
-    exit(fflush(stdout) == 0 ? STATUS_OK : STATUS_CANNOT_RUN);
+    exit(cli_finish_output() ? STATUS_OK : STATUS_CANNOT_RUN);
+}
+
+/* True for "--name=..." where name is an option. */
+static bool
+is_known_with_value(const struct option *options, const char *argument)
+{
+    size_t length = strcspn(argument, "=");
+    for (int i = 0; options[i].name != NULL; i++) {
+        if (argument[length] == '=' && length == strlen(options[i].name) + 2 &&
+            strncmp(argument + 2, options[i].name, length - 2) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* getopt moves arguments about, so that optind - 1 is what it stopped at. */
 static _Noreturn void
-refuse(const struct command *command, int why, char **argv)
+refuse(const struct command *command, int why, char **argv,
+    const struct option *options)
 {
     const char *argument = argv[optind - 1];
     if (why == ':') {
         cli_fail(command, STATUS_USAGE, "%s needs a value", argument);
     }
-    bool takes_none = optopt != 0 && strchr(argument, '=') != NULL;
+    bool takes_none = is_known_with_value(options, argument);
     cli_fail(command, STATUS_USAGE, "%s %s (see `malstrom %s --help`)",
         takes_none ? "no value goes with" : "unknown option", argument,
         command->name);
@@ -122,7 +159,7 @@ cli_option(const struct command *command, int argc, char **argv,
         print_help(command);
     }
     if (result == '?' || result == ':') {
-        refuse(command, result, argv);
+        refuse(command, result, argv, options);
     }
     return index >= 0 ? index : find_letter(options, result);
 }

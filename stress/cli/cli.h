@@ -34,7 +34,15 @@ extern const struct command command_list, command_stress, command_fuzz,
     command_repro, command_record;
 extern const struct command command_explore, command_observed_repro;
 
-/* Set by SIGINT, SIGTERM and SIGHUP: end soon, findings first. */
+/* First in main: a descriptor 0, 1 or 2 that is closed is taken, so that no file
+ * of ours gets its number; reading and writing it still fails. */
+void cli_open_standard(void);
+/* Writes what is left of stdout. False when some of it was not written; then
+ * stderr says so in one line. */
+bool cli_finish_output(void);
+
+/* Set by SIGINT, SIGTERM and SIGHUP: end soon, findings first. A closed pipe
+ * and a limit on the size of files become errors of write. */
 extern _Atomic bool cli_stop;
 void cli_catch_signals(void);
 

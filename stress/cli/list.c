@@ -84,7 +84,7 @@ run(const struct command *command, int argc, char **argv)
     list_fuzz_targets();
     list_verdicts();
     list_clauses();
-    return fflush(stdout) == 0 ? STATUS_OK : STATUS_CANNOT_RUN;
+    return cli_finish_output() ? STATUS_OK : STATUS_CANNOT_RUN;
 }
 
 const struct command command_list = {

@@ -30,7 +30,7 @@ print_help(void)
     puts("\n`malstrom COMMAND --help` explains a command.\n"
          "Status: 0 no finding, 1 findings, 2 wrong usage or bad input, "
          "3 could not run.");
-    return fflush(stdout) == 0 ? STATUS_OK : STATUS_CANNOT_RUN;
+    return cli_finish_output() ? STATUS_OK : STATUS_CANNOT_RUN;
 }
 
 static bool
@@ -48,6 +48,7 @@ main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], CHILD_ARGUMENT) == 0) {
         return child_main(atoi(argv[2]), generate);
     }
+    cli_open_standard();
     if (argc < 2) {
         cli_fail(
             NULL, STATUS_USAGE, "a command is needed (see `malstrom --help`)");
@@ -57,7 +58,7 @@ main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--version") == 0) {
         puts("malstrom " MALSTROM_VERSION);
-        return fflush(stdout) == 0 ? STATUS_OK : STATUS_CANNOT_RUN;
+        return cli_finish_output() ? STATUS_OK : STATUS_CANNOT_RUN;
     }
     for (int i = 0; commands[i] != NULL; i++) {
         if (strcmp(argv[1], commands[i]->name) == 0) {

@@ -16,12 +16,15 @@ static const struct command *const commands[] = {
 int
 main(int argc, char **argv)
 {
+    cli_open_standard();
     if (argc < 2 || strcmp(argv[1], "--help") == 0) {
         puts("usage: malstrom-observe COMMAND [OPTION]...\n");
         for (int i = 0; commands[i] != NULL; i++) {
             printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
         }
-        return argc < 2 ? STATUS_USAGE : STATUS_OK;
+        return argc < 2              ? STATUS_USAGE
+               : cli_finish_output() ? STATUS_OK
+                                     : STATUS_CANNOT_RUN;
     }
     for (int i = 0; commands[i] != NULL; i++) {
         if (strcmp(argv[1], commands[i]->name) == 0) {

@@ -3,7 +3,6 @@
  */
 #include "cli/report.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/cli.h"
 #include "program/text.h"
 
 void
@@ -224,9 +224,5 @@ report_end(struct report *report, uint64_t call_count, uint64_t run_count)
         printf("verdict: %u finding%s\n", report->finding_count,
             report->finding_count == 1 ? "" : "s");
     }
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "malstrom: standard output: %s\n", strerror(errno));
-        return false;
-    }
-    return true;
+    return cli_finish_output();
 }

@@ -96,6 +96,7 @@ become_child(const struct watch *watch, int output_fd, char **environment)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     /* The same addresses each time, where the system lets us: a finding that
      * hangs on them is then shown again. */
     personality(ADDR_NO_RANDOMIZE);
