@@ -74,6 +74,7 @@ enum {
     OPT_SIGNAL,
     OPT_TWICE,
     OPT_FINDINGS,
+    OPT_SCHEDULES,
     OPT_WHOLE,
     OPT_TIMES,
     OPT_JSON
@@ -96,6 +97,7 @@ static const struct option options[] = {
     [OPT_SIGNAL] = {"signal", no_argument, NULL, 0},
     [OPT_TWICE] = {"twice", no_argument, NULL, 0},
     [OPT_FINDINGS] = {"findings", required_argument, NULL, 0},
+    [OPT_SCHEDULES] = {"schedules", required_argument, NULL, 0},
     [OPT_WHOLE] = {"whole", no_argument, NULL, 0},
     [OPT_TIMES] = {"times", required_argument, NULL, 0},
     [OPT_JSON] = {"json", no_argument, NULL, 0},
@@ -216,6 +218,10 @@ set_option(struct session *session, int option, const char *value)
     case OPT_FINDINGS:
         session->findings_max =
             (unsigned)cli_number(command, "findings", value, 1, FINDINGS_MAX);
+        break;
+    case OPT_SCHEDULES:
+        explore->schedule_count =
+            cli_number(command, "schedules", value, 1, UINT64_MAX / 2);
         break;
     case OPT_WHOLE:
         explore->keeps_whole = true;
@@ -654,6 +660,7 @@ const struct command command_explore = {
         "  --seed N         programs and schedules repeat with it\n"
         "  --threads N      in each program (default 3)\n"
         "  --ops N          of each thread, at most 12 (default)\n"
+        "  --schedules N    of each program (default 20)\n"
         "  --points P       switch at sync (default) or at every access\n"
         "  --fail-os        each call for memory fails in turn\n"
         "  --fork           the program forks at each point in turn; the "

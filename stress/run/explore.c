@@ -84,6 +84,56 @@ is_over(const struct campaign *campaign)
  * Programs.
  */
 
+/* A target need not have all functions. */
+static bool
+has(const struct alloc_ops *ops, enum op_kind kind)
+{
+    switch (kind) {
+    case OP_CALLOC:
+        return ops->calloc != NULL;
+    case OP_REALLOC:
+        return ops->realloc != NULL;
+    case OP_REALLOCARRAY:
+        return ops->reallocarray != NULL;
+    case OP_MEMALIGN:
+        return ops->memalign != NULL;
+    case OP_ALIGNED_ALLOC:
+        return ops->aligned_alloc != NULL;
+    case OP_POSIX_MEMALIGN:
+        return ops->posix_memalign != NULL;
+    case OP_VALLOC:
+        return ops->valloc != NULL;
+    case OP_PVALLOC:
+        return ops->pvalloc != NULL;
+    case OP_FREE_SIZED:
+        return ops->free_sized != NULL;
+    case OP_FREE_ALIGNED_SIZED:
+        return ops->free_aligned_sized != NULL;
+    case OP_USABLE_SIZE:
+        return ops->usable_size != NULL;
+    case OP_TRIM:
+        return ops->trim != NULL;
+    case OP_FORK: /* the child calls these */
+        return ops->calloc != NULL && ops->realloc != NULL &&
+               ops->memalign != NULL;
+    default:
+        return true;
+    }
+}
+
+/* What the target has, at most op_count operations. */
+static void
+fit_list(const struct explore *explore, struct thread_ops *list)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->op_count && kept < explore->op_count; i++) {
+        if (has(explore->ops, list->ops[i].kind)) {
+            list->ops[kept++] = list->ops[i];
+        }
+    }
+    list->op_count = kept;
+}
+
 static const char *
 next_program(struct campaign *campaign)
 {
@@ -96,10 +146,7 @@ next_program(struct campaign *campaign)
         good = explore->generate(campaign->program, explore->seed,
             campaign->index, explore->thread_count);
         for (unsigned i = 0; good && i < campaign->program->thread_count; i++) {
-            struct thread_ops *list = &campaign->program->threads[i];
-            if (list->op_count > explore->op_count) {
-                list->op_count = explore->op_count;
-            }
+            fit_list(explore, &campaign->program->threads[i]);
         }
     }
     explore->program_count++;
