@@ -204,7 +204,6 @@ new_heap(bool is_main)
     if (heap->auto_count > JEM_AUTO_ARENAS_MAX) {
         heap->auto_count = JEM_AUTO_ARENAS_MAX;
     }
-    heap->arena_count = heap->auto_count;
     meta_init(&heap->meta, heap + 1, own_size - sizeof *heap);
     mtx_init(&heap->arenas_lock, MTX_ARENA_LIST);
     local_set_init(&heap->tcaches, &tcache_kind, is_main ? main_place : NULL,

@@ -43,8 +43,7 @@ struct jem_heap {
     struct jem_options options;
     size_t own_size; /* of the mapping that this stands in */
     struct mtx arenas_lock;
-    unsigned auto_count;  /* fixed at init */
-    unsigned arena_count; /* [arenas_lock] slots in use below */
+    unsigned auto_count; /* fixed at init */
     _Atomic(struct jem_arena *) arenas[JEM_ARENAS_MAX];
     unsigned bound_count;     /* [tcaches.lock] threads bound, ever */
     struct local_set tcaches; /* each thread's struct jem_tcache */
@@ -76,7 +75,7 @@ struct jem_arena *jem_heap_any_arena(struct jem_heap *heap);
 
 /* Every arena that exists. */
 #define JEM_ARENA_EACH(arena, i, heap)                                         \
-    for (i = 0; i < JEM_ARENAS_MAX; i++)                                       \
+    for (i = 0; i < (heap)->auto_count; i++)                                   \
         if ((arena = jem_heap_peek_arena(heap, i)) != NULL)
 
 static inline struct jem_arena *

@@ -94,13 +94,18 @@ evidence_of(const struct report_finding *finding)
     return lines;
 }
 
+/* An observe-NAME alone holds the target that it is made for. */
 static const char *
 replay_of(const struct report_finding *finding, char *text, size_t size)
 {
     if (finding->replay != NULL) {
         return finding->replay;
     }
-    snprintf(text, size, "malstrom repro %s", finding->file);
+    const char *name = program_invocation_short_name;
+    if (strncmp(name, "observe-", 8) != 0) {
+        name = "malstrom";
+    }
+    snprintf(text, size, "%s repro %s", name, finding->file);
     return text;
 }
 
