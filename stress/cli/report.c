@@ -3,6 +3,7 @@
  */
 #include "cli/report.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
