@@ -239,8 +239,7 @@ tcm_front_cached_size(const struct tcm_front *front)
     size_t size = 0;
 
     for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
-        size += (size_t)tcm_slab_count(front->slab, i) *
-                tcm_classes[i].size;
+        size += (size_t)tcm_slab_count(front->slab, i) * tcm_classes[i].size;
     }
     return size;
 }
@@ -252,8 +251,7 @@ sum_locked(const struct tcm_front *front) REQUIRES(front->lock)
     size_t sum = front->room;
 
     for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
-        sum += (size_t)tcm_slab_capacity(front->slab, i) *
-               tcm_classes[i].size;
+        sum += (size_t)tcm_slab_capacity(front->slab, i) * tcm_classes[i].size;
     }
     return sum;
 }

@@ -80,7 +80,6 @@ tcm_heap_start(void)
     if (!atomic_load_explicit(&start.ready, memory_order_relaxed)) {
         fork_init();
         read_options(&start.options);
-        tcm_sizemap_init();
         init(&tcm_heap_process, true);
         atomic_store_explicit(&start.ready, true, memory_order_release);
     }

@@ -1,76 +1,50 @@
 /*
  * sizemap.c - from a size to its class (contract: sizemap.h)
  *
- * The lookup tables are made at start rather than compiled in: a drop-in malloc
- * is called before any constructor, and a table of zeroes sends those first
- * calls the slow way, which makes the heap and the tables.
+ * All tables are compiled in: malloc is called before any constructor, by
+ * threads that nothing orders yet.
  */
 #include "tcmalloc/sizemap.h"
 
 #include <assert.h>
 
-#include "base/check.h"
 #include "base/print.h"
-
-#define CLASS(size, pages, object_count, batch, front_max)                     \
-    {size, pages, object_count, batch, front_max},
-const struct tcm_class tcm_classes[TCM_CLASS_COUNT] = {TCM_SIZETABLE(CLASS)};
-#undef CLASS
 
 static_assert(TCM_CLASS_COUNT <= TCM_CLASS_COUNT_MAX, "classes fit a byte");
 
-struct tcm_sizemap tcm_sizemap;
+#define ALL_CLASSES(CLASS) TCM_SMALL_CLASSES(CLASS) TCM_LARGE_CLASSES(CLASS)
+
+#define CLASS(class, before, size, pages, object_count, batch, front_max)      \
+    [class] = {size, pages, object_count, batch, front_max},
+const struct tcm_class tcm_classes[TCM_CLASS_COUNT] = {ALL_CLASSES(CLASS)};
+#undef CLASS
+
+#define DIVIDE_UP(dividend, divisor) (((dividend) + (divisor)-1) / (divisor))
 
 /* What start_check divides by: the size where objects lie alike in all pages,
- * else the largest power of two in it. */
-static uint32_t
-start_divisor(const struct tcm_class *class)
-{
-    uint32_t power = class->size & -class->size;
+ * else the largest power of two in it, a page at most. */
+#define POWER_IN(size) ((size) & -(size))
+#define START_DIVISOR(size, pages)                                             \
+    ((pages) == 1                   ? (uint64_t)(size)                         \
+        : POWER_IN(size) > TCM_PAGE ? TCM_PAGE                                 \
+                                    : (uint64_t)POWER_IN(size))
 
-    if (class->pages == 1) {
-        return class->size;
-    }
-    return power > TCM_PAGE ? (uint32_t)TCM_PAGE : power;
-}
+#define LOOKUP(class, before, size, step)                                      \
+    [(before) / (step) + 1 ...(size) / (step)] = (class),
+#define SMALL(class, before, size, ...) LOOKUP(class, before, size, 8)
+#define LARGE(class, before, size, ...) LOOKUP(class, before, size, 128)
+#define START(class, before, size, pages, ...)                                 \
+    [class] =                                                                  \
+        (uint32_t)DIVIDE_UP((uint64_t)1 << 32, START_DIVISOR(size, pages)),
+#define RECIPROCAL(class, before, size, ...)                                   \
+    [class] = DIVIDE_UP((uint64_t)1 << TCM_RECIPROCAL_SHIFT, (uint64_t)(size)),
 
-static uint64_t
-divide_up(uint64_t dividend, uint64_t divisor)
-{
-    return (dividend + divisor - 1) / divisor;
-}
-
-/* Every step of a lookup table that the class is the first to hold. */
-static size_t
-fill(_Atomic uint8_t *lookup, size_t next, size_t step, size_t size_max,
-    unsigned index)
-{
-    size_t size = tcm_classes[index].size;
-
-    for (; next <= size && next <= size_max; next += step) {
-        atomic_store_explicit(
-            &lookup[next / step], (uint8_t)index, memory_order_relaxed);
-    }
-    return next;
-}
-
-void
-tcm_sizemap_init(void)
-{
-    size_t small = 0;
-    size_t large = 0;
-
-    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
-        const struct tcm_class *class = &tcm_classes[i];
-
-        tcm_sizemap.start_check[i] =
-            (uint32_t)divide_up((uint64_t)1 << 32, start_divisor(class));
-        tcm_sizemap.reciprocal[i] =
-            divide_up((uint64_t)1 << TCM_RECIPROCAL_SHIFT, class->size);
-        small = fill(tcm_sizemap.small, small, 8, TCM_SMALL_MAX, i);
-        large = fill(tcm_sizemap.large, large, 128, TCM_CLASS_SIZE_MAX, i);
-    }
-}
+const struct tcm_sizemap tcm_sizemap = {
+    .small = {[0] = 1, TCM_SMALL_CLASSES(SMALL)},
+    .large = {TCM_LARGE_CLASSES(LARGE)},
+    .start_check = {ALL_CLASSES(START)},
+    .reciprocal = {ALL_CLASSES(RECIPROCAL)},
+};
 
 unsigned
 tcm_sizemap_class_aligned(size_t size, size_t align)

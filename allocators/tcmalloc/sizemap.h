@@ -9,46 +9,37 @@
  * Class 0 is no class. A class is found by one load: small sizes by eighths,
  * larger ones by 128 bytes, which every larger class is a multiple of.
  *
- * Concurrency: constant after tcm_sizemap_init. Before it and beside it a size
- * has its class or class 0.
+ * Concurrency: constant.
  * Failure: none.
  * Design: docs/designs/tcmalloc.md, "Size classes".
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "tcmalloc/sizerules.h"
 #include "tcmalloc/sizetable.h"
 
-#define TCM_SMALL_MAX ((size_t)1024)
-
 /* The class at the middle and end of a span's division; see below. */
 #define TCM_RECIPROCAL_SHIFT 40
 
 struct tcm_sizemap {
-    _Atomic uint8_t small[TCM_SMALL_MAX / 8 + 1]; /* [(size + 7) / 8] */
-    _Atomic uint8_t
-        large[TCM_CLASS_SIZE_MAX / 128 + 1]; /* [(size + 127) / 128] */
-    uint32_t start_check[TCM_CLASS_COUNT];   /* see tcm_sizemap_starts */
-    uint64_t reciprocal[TCM_CLASS_COUNT];    /* ceil(2^40 / size) */
+    uint8_t small[TCM_SMALL_MAX / 8 + 1];        /* [(size + 7) / 8] */
+    uint8_t large[TCM_CLASS_SIZE_MAX / 128 + 1]; /* [(size + 127) / 128] */
+    uint32_t start_check[TCM_CLASS_COUNT];       /* see tcm_sizemap_starts */
+    uint64_t reciprocal[TCM_CLASS_COUNT];        /* ceil(2^40 / size) */
 };
 
-extern struct tcm_sizemap tcm_sizemap;
+extern const struct tcm_sizemap tcm_sizemap;
 extern const struct tcm_class tcm_classes[TCM_CLASS_COUNT];
-
-void tcm_sizemap_init(void);
 
 /* size <= TCM_CLASS_SIZE_MAX; 0 has the class of 1. */
 static inline unsigned
 tcm_sizemap_class(size_t size)
 {
-    /* Relaxed: class 0 or the right one, and either will do. */
-    return atomic_load_explicit(__builtin_expect(size <= TCM_SMALL_MAX, 1)
-                                    ? &tcm_sizemap.small[(size + 7) / 8]
-                                    : &tcm_sizemap.large[(size + 127) / 128],
-        memory_order_relaxed);
+    return __builtin_expect(size <= TCM_SMALL_MAX, 1)
+               ? tcm_sizemap.small[(size + 7) / 8]
+               : tcm_sizemap.large[(size + 127) / 128];
 }
 
 /* The class for an alignment too: spans begin at pages, so objects of a size

@@ -123,14 +123,6 @@ sizemap_knows_where_objects_start(void **state)
     }
 }
 
-static int
-init(void **state)
-{
-    (void)state;
-    tcm_sizemap_init();
-    return 0;
-}
-
 int
 main(void)
 {
@@ -144,5 +136,5 @@ main(void)
         cmocka_unit_test(sizemap_knows_where_objects_start),
     };
 
-    return cmocka_run_group_tests(tests, init, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@
 #define TCM_PAGE       ((size_t)1 << TCM_PAGE_SHIFT)
 
 #define TCM_CLASS_SIZE_MAX  ((size_t)1 << 20) /* larger blocks are whole spans */
+#define TCM_SMALL_MAX       ((size_t)1024) /* classes are looked up by eighths */
 #define TCM_CLASS_COUNT_MAX 128u  /* class 0, which is none, included */
 #define TCM_OBJECTS_MAX     1024u /* in a span */
 
