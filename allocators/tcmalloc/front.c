@@ -216,7 +216,10 @@ tcm_front_drain(struct tcm_front *front)
 {
     mtx_lock(&front->lock);
     for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
-        shrink_locked(front, i, 0);
+        if (tcm_slab_capacity(front->slab, i) > 0 ||
+            tcm_slab_count(front->slab, i) > 0) {
+            shrink_locked(front, i, 0);
+        }
     }
     unclaim_locked(front);
     mtx_unlock(&front->lock);

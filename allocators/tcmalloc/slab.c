@@ -54,8 +54,8 @@ tcm_slab_init(struct tcm_slab *slab, enum tcm_slab_shape shape)
 
         run->begin = begin;
         run->limit = begin + room(i, shape);
-        tcm_slab_store(&slab->heads[i].current, begin);
-        tcm_slab_store(&slab->heads[i].end, begin);
+        atomic_init(&slab->heads[i].current, begin);
+        atomic_init(&slab->heads[i].end, begin);
         begin = run->limit + 1;
     }
 }
