@@ -19,7 +19,8 @@
 #include "base/print.h"
 #include "base/sync.h"
 
-#define HELD_MAX 16
+/* One of each rank, and some that are not ordered or were only tried. */
+#define HELD_MAX (MTX_RANK_COUNT + 4)
 
 static _Thread_local const struct mtx *held[HELD_MAX] TLS_INITIAL_EXEC;
 static _Thread_local unsigned held_count TLS_INITIAL_EXEC;
