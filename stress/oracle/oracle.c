@@ -10,6 +10,13 @@
  * the call runs the old range is unwatched, since a realloc that moves may hand
  * it to another thread before it returns.
  *
+ * Changed bytes are a symptom. Where threads run, the cause may be that the
+ * allocator gave the block twice, and the second owner, between the return of
+ * his call and his claim, is not seen yet; or has freed it already, and the
+ * block, in use and on a free list, is soon given again. So a thread that finds
+ * changed bytes keeps its claim and lets the others run for a moment. The clash
+ * of one of them then is the first finding, and names both owners.
+ *
  * Invariants, for each struct block between calls:
  *   I1  addr is NULL, or [addr, addr + usable) is claimed by its id.
  *   I2  addr is NULL, or the pattern of (seed, whole) stands in [0, usable).
@@ -52,6 +59,13 @@ name_fork_child(struct finding *finding)
     finding->kind = VERDICT_FORK;
 }
 
+/* Kinds that another thread's overlap may explain. */
+static bool
+is_symptom(enum verdict_kind kind)
+{
+    return kind == VERDICT_CONTENT || kind == VERDICT_ZEROING;
+}
+
 /* Completes and reports a finding. True: it is muted, go on. */
 static bool
 report(struct oracle *oracle, const struct call *call, struct finding *finding)
@@ -68,6 +82,8 @@ report(struct oracle *oracle, const struct call *call, struct finding *finding)
     contract_print(call, finding->call, sizeof finding->call);
     if (oracle->is_fork_child) {
         name_fork_child(finding);
+    } else if (oracle->options.waits_for_cause && is_symptom(finding->kind)) {
+        finding_await(oracle->box);
     }
     finding_put(oracle->box, finding);
     return false;

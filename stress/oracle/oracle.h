@@ -39,6 +39,9 @@ struct oracle_options {
     struct heap *heap;
     bool faults;      /* OS calls are made to fail: NULL is legal */
     size_t whole_max; /* blocks up to here are patterned byte by byte */
+    /* Other threads run: changed bytes may be the work of a second owner, who
+     * is given a moment to show himself (oracle.c). */
+    bool waits_for_cause;
     /* Kinds already reported, by call: they are counted, and the run goes on.
      * Only kinds that leave the heap intact. May be NULL. */
     const bool (*muted)[OP_KIND_COUNT];

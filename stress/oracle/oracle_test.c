@@ -7,10 +7,12 @@
 #include "oracle/oracle.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -215,6 +217,31 @@ resize(size_t old_size, size_t size, size_t kept)
     assert_true(before(&call));
     memcpy(room + 8192, room, kept);
     return granted(&call, room + 8192, size);
+}
+
+/* malloc gives block 0's bytes to another thread, which claims them late. */
+static void *
+be_second_owner(void *arg)
+{
+    (void)arg;
+    const struct timespec late = {0, 5000000};
+    nanosleep(&late, NULL);
+    assert_false(make(1, room + 32, 64));
+    return NULL;
+}
+
+static void
+oracle_prefers_the_second_owner_to_the_bytes_he_changed(void **state)
+{
+    (void)state;
+    pthread_t second;
+    oracle.options.waits_for_cause = true;
+    assert_true(make(0, room, 100));
+    room[40] ^= 1;
+    assert_int_equal(pthread_create(&second, NULL, be_second_owner, NULL), 0);
+    assert_false(drop(0, CALL_ERRNO));
+    pthread_join(second, NULL);
+    assert_finding(VERDICT_OVERLAP);
 }
 
 static void
@@ -456,6 +483,7 @@ main(void)
         TEST(oracle_finds_usable_size_below_request),
         TEST(oracle_finds_usable_size_that_changes),
         TEST(oracle_finds_each_changed_byte),
+        TEST(oracle_prefers_the_second_owner_to_the_bytes_he_changed),
         TEST(oracle_accepts_realloc_that_keeps_the_lesser_size),
         TEST(oracle_finds_realloc_that_loses_the_last_byte),
         TEST(oracle_finds_failed_realloc_that_changed_the_block),

@@ -4,6 +4,9 @@
 #include "oracle/verdict.h"
 
 #include <string.h>
+#include <time.h>
+
+#define AWAIT_MS 100
 
 const struct verdict verdicts[VERDICT_KIND_COUNT] = {
     [VERDICT_OVERLAP] = {"overlap", "two live blocks share bytes", true},
@@ -72,6 +75,15 @@ finding_put(struct finding_box *box, const struct finding *finding)
     /* Pairs with the acquire in finding_get: the text is there. */
     atomic_store_explicit(&box->state, FINDING_THERE, memory_order_release);
     return true;
+}
+
+void
+finding_await(struct finding_box *box)
+{
+    static const struct timespec millisecond = {0, 1000000};
+    for (int i = 0; i < AWAIT_MS && finding_get(box) == NULL; i++) {
+        nanosleep(&millisecond, NULL);
+    }
 }
 
 const struct finding *

@@ -78,5 +78,7 @@ enum finding_state {
 
 /* Sets the finding; false when there is one already. */
 bool finding_put(struct finding_box *box, const struct finding *finding);
+/* Lets other threads run, a tenth of a second at most, until there is one. */
+void finding_await(struct finding_box *box);
 /* The finding, or NULL. */
 const struct finding *finding_get(struct finding_box *box);

@@ -98,6 +98,7 @@ run_once(struct child *child)
                            : NULL,
         .faults = child->program->fault_count > 0,
         .whole_max = job->checks_all ? WHOLE_MAX_ALL : WHOLE_MAX,
+        .waits_for_cause = child->program->thread_count > 1,
         .muted = job->muted,
     };
     oracle_begin(&child->oracle, &options, &shared->box);

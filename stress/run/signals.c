@@ -4,6 +4,9 @@
  * The stack is unwound by backtrace(), which loads its unwinder at its first
  * call: that is made here, while all is well. Names come from dladdr, which
  * takes no memory.
+ *
+ * A thread that dies in a broken heap waits a moment first: another one may be
+ * about to find what broke it.
  */
 #include "run/signals.h"
 
@@ -17,6 +20,7 @@
 #define FRAMES_MAX 14
 
 static struct shared *shared_memory;
+static pid_t own_pid;
 
 /* " malloc+0x1f (libx.so)": one frame. */
 static size_t
@@ -49,6 +53,18 @@ print_stack(char *text, size_t size)
     }
 }
 
+/* Threads of this process that run a list; a forked child has one. */
+static unsigned
+count_busy(void)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < PROGRAM_THREADS_MAX; i++) {
+        count += atomic_load(&shared_memory->progress[i].phase) !=
+                 PROGRESS_IDLE;
+    }
+    return getpid() == own_pid ? count : 1;
+}
+
 static void
 on_deadly(int number, siginfo_t *info, void *context)
 {
@@ -62,6 +78,9 @@ on_deadly(int number, siginfo_t *info, void *context)
         crash->addr = number == SIGABRT ? 0 : (uintptr_t)info->si_addr;
         atomic_store(&crash->state, 2);
         print_stack(crash->stack, sizeof crash->stack);
+    }
+    if (count_busy() > 1) {
+        finding_await(&shared_memory->box);
     }
     signal(number, SIG_DFL);
     raise(number);
@@ -88,6 +107,7 @@ signals_install(struct shared *shared)
     struct sigaction action = {.sa_flags = SA_SIGINFO};
     void *frames[4];
     shared_memory = shared;
+    own_pid = getpid();
     (void)backtrace(frames, 4);
     action.sa_sigaction = on_deadly;
     for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
