@@ -20,12 +20,12 @@
 #define NAMES_MAX     64
 #define ARGUMENTS_MAX 62 /* of a target */
 #define SECOND_NS     ((uint64_t)1000000000)
-#define MINIMISE_NS   (30 * SECOND_NS)
+#define REPLAY_NS     (10 * SECOND_NS) /* of one program, at most */
 
 struct fuzz {
     const char *names[NAMES_MAX];
     unsigned name_count;
-    uint64_t time_ns, seed;
+    uint64_t time_ns, end_ns, seed;
     const char *out;
     bool is_json;
     char *const *passed; /* to libFuzzer, after -- */
@@ -258,6 +258,17 @@ report_one(struct session *session, const struct program *program,
     report_finding(&session->fuzz->report, &finding);
 }
 
+/* What is left of the target's time, and at least a tenth of the campaign's. */
+static uint64_t
+minimise_ns(const struct session *session)
+{
+    uint64_t now_ns = supervisor_now_ns();
+    uint64_t end_ns = session->fuzzed.deadline_ns;
+    uint64_t least_ns = session->fuzz->time_ns / 10 + SECOND_NS;
+
+    return end_ns > now_ns + least_ns ? end_ns - now_ns : least_ns;
+}
+
 /* A program: minimised, in text, and run again for what it then shows. */
 static void
 keep_program(struct session *session, struct program *program)
@@ -268,10 +279,10 @@ keep_program(struct session *session, struct program *program)
     describe(session, program);
     report_progress(
         &session->fuzz->report, "fuzz %s: minimising", session->name);
-    fuzzed_minimise(program, &session->fuzzed, MINIMISE_NS);
+    fuzzed_minimise(program, &session->fuzzed, minimise_ns(session));
     struct fuzzed again = {
         .binary = session->binary,
-        .deadline_ns = supervisor_now_ns() + MINIMISE_NS,
+        .deadline_ns = supervisor_now_ns() + REPLAY_NS,
     };
     fuzzed_play(&again, program);
     bool shown = again.kind == FUZZED_FINDING;
@@ -348,6 +359,16 @@ run_target(struct fuzz *fuzz, const char *name, uint64_t time_ns)
     }
 }
 
+/* The i-th target's share of the time that is left. */
+static uint64_t
+slice_ns(const struct fuzz *fuzz, unsigned i)
+{
+    uint64_t now_ns = supervisor_now_ns();
+    uint64_t left_ns = fuzz->end_ns > now_ns ? fuzz->end_ns - now_ns : 0;
+
+    return left_ns / (fuzz->name_count - i);
+}
+
 static int
 run(const struct command *command, int argc, char **argv)
 {
@@ -356,8 +377,9 @@ run(const struct command *command, int argc, char **argv)
     read_options(&fuzz, argc, argv);
     report_init(&fuzz.report, fuzz.is_json);
     cli_catch_signals();
+    fuzz.end_ns = supervisor_now_ns() + fuzz.time_ns;
     for (unsigned i = 0; i < fuzz.name_count && !atomic_load(&cli_stop); i++) {
-        run_target(&fuzz, fuzz.names[i], fuzz.time_ns / fuzz.name_count);
+        run_target(&fuzz, fuzz.names[i], slice_ns(&fuzz, i));
     }
     bool good = report_end(&fuzz.report, fuzz.op_count, fuzz.run_count);
     return fuzz.report.finding_count > 0 ? STATUS_FINDING
