@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include PRELOAD_HEADER
+#include "base/stack.h"
 
 #define JOIN_(prefix, name) prefix##name
 #define JOIN(prefix, name)  JOIN_(prefix, name)
@@ -23,6 +24,16 @@
 /* C23 names that libc's headers may lack. */
 void free_sized(void *block, size_t size);
 void free_aligned_sized(void *block, size_t align, size_t size);
+
+/* This library's own code, by names that the linker makes. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char etext[] __attribute__((visibility("hidden")));
+
+__attribute__((constructor(101))) static void
+tell_own_code(void)
+{
+    stack_own_code(__ehdr_start, etext);
+}
 
 EXPORTED void *
 malloc(size_t size)

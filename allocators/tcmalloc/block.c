@@ -18,6 +18,9 @@
 
 /* ---- take */
 
+/* The calling thread's, on the process's heap. */
+static _Thread_local struct sampler sampler TLS_INITIAL_EXEC;
+
 static void *
 take_object(struct tcm_heap *heap, unsigned size_class)
 {
@@ -35,16 +38,37 @@ take_object(struct tcm_heap *heap, unsigned size_class)
     return object;
 }
 
+static struct tcm_span *
+take_span(struct tcm_heap *heap, size_t size, size_t align)
+{
+    size_t pages = (size + TCM_PAGE - 1) >> TCM_PAGE_SHIFT;
+
+    return tcm_pageheap_take_large(
+        &heap->pageheap, pages == 0 ? 1 : pages, align);
+}
+
 static void *
 take_large(struct tcm_heap *heap, size_t size, size_t align, bool *zeroed)
 {
-    size_t pages = (size + TCM_PAGE - 1) >> TCM_PAGE_SHIFT;
-    struct tcm_span *span =
-        tcm_pageheap_take_large(&heap->pageheap, pages == 0 ? 1 : pages, align);
+    struct tcm_span *span = take_span(heap, size, align);
 
     if (span == NULL) {
         return NULL;
     }
+    *zeroed = span->zeroed;
+    return span->addr;
+}
+
+/* A block of any size that is in the profile: it has pages of its own. */
+static __attribute__((noinline)) void *
+take_sampled(struct tcm_heap *heap, size_t size, size_t align, bool *zeroed)
+{
+    struct tcm_span *span = take_span(heap, size, align);
+
+    if (span == NULL) {
+        return NULL;
+    }
+    tcm_span_set_sample(span, sampled_add(&heap->sampled, size));
     *zeroed = span->zeroed;
     return span->addr;
 }
@@ -58,8 +82,14 @@ tcm_block_take(struct tcm_heap *heap, size_t size, size_t align, bool zero)
         return NULL;
     }
     unsigned size_class = tcm_sizemap_class_aligned(size, align);
-    void *block = size_class != 0 ? take_object(heap, size_class)
-                                  : take_large(heap, size, align, &zeroed);
+    void *block = NULL;
+    if (heap->sampled.on && sampled_pick(&heap->sampled, &sampler, size)) {
+        block = take_sampled(heap, size, align, &zeroed);
+    }
+    if (block == NULL) {
+        block = size_class != 0 ? take_object(heap, size_class)
+                                : take_large(heap, size, align, &zeroed);
+    }
     if (block != NULL && zero && !zeroed) {
         memset(block, 0, size);
     }
@@ -100,6 +130,18 @@ check_live(struct tcm_heap *heap, unsigned size_class, const void *object)
 }
 
 static void
+give_large(struct tcm_heap *heap, struct tcm_span *span)
+{
+    struct profile_sample *sample = tcm_span_sample(span);
+    char *block = span->addr;
+
+    if (sample != NULL) {
+        sampled_remove(&heap->sampled, sample);
+    }
+    tcm_pageheap_give_large(&heap->pageheap, block);
+}
+
+static void
 give_object(struct tcm_heap *heap, unsigned size_class, void *object)
 {
     struct tcm_threadcache *cache = tcm_heap_threadcache(heap);
@@ -120,10 +162,11 @@ give_object(struct tcm_heap *heap, unsigned size_class, void *object)
 void
 tcm_block_give(struct tcm_heap *heap, void *block)
 {
-    unsigned size_class = tcm_owner_class(owner_of(heap, block));
+    void *owner = owner_of(heap, block);
+    unsigned size_class = tcm_owner_class(owner);
 
     if (size_class == 0) {
-        tcm_pageheap_give_large(&heap->pageheap, block);
+        give_large(heap, tcm_owner_span(owner));
         return;
     }
     if (heap->options.check_free) {
@@ -155,7 +198,8 @@ tcm_block_resize(struct tcm_heap *heap, void *block, size_t size)
     if (size <= old_size) {
         return size >= old_size / 2 || old_size <= 64;
     }
-    if (tcm_owner_class(owner) != 0 || size > PTRDIFF_MAX) {
+    if (tcm_owner_class(owner) != 0 || size > PTRDIFF_MAX ||
+        tcm_span_sample(tcm_owner_span(owner)) != NULL) {
         return false;
     }
     return tcm_pageheap_extend(&heap->pageheap, tcm_owner_span(owner),

@@ -6,10 +6,14 @@
  */
 #include "tcmalloc/heap.h"
 
+#include <string.h>
+
 #include "base/check.h"
 #include "base/env.h"
 #include "base/fork.h"
 #include "base/pages.h"
+#include "base/stack.h"
+#include "parts/pprof.h"
 #include "tcmalloc/threadcache.h"
 
 struct tcm_heap tcm_heap_process;
@@ -20,6 +24,15 @@ static struct {
     struct tcm_options options;
 } start;
 
+static const struct sampled_form sampled_form = {
+    .design = "tcmalloc", .suffix = ".pb.gz", .write = pprof_write_proto};
+
+__attribute__((destructor)) static void
+end_profile(void)
+{
+    sampled_end(&tcm_heap_process.sampled);
+}
+
 static void
 read_options(struct tcm_options *options)
 {
@@ -28,7 +41,9 @@ read_options(struct tcm_options *options)
         .huge_cache_size = (uint64_t)32 << 20,
         .huge = true,
         .cache = true,
+        .profile = {.prefix = "tcmalloc", .prefix_size = strlen("tcmalloc")},
     };
+    struct sampled_options *profile = &options->profile;
     const struct env_option known[] = {
         {"thread_cache", ENV_SIZE, &options->thread_cache_size, NULL, 0,
             (uint64_t)1 << 40},
@@ -37,15 +52,23 @@ read_options(struct tcm_options *options)
         {"huge", ENV_FLAG, &options->huge, NULL, 0, 0},
         {"cache", ENV_FLAG, &options->cache, NULL, 0, 0},
         {"check_free", ENV_FLAG, &options->check_free, NULL, 0, 0},
+        {"profile", ENV_SIZE, &profile->mean, NULL, 0, (uint64_t)1 << 40},
+        {"profile_prefix", ENV_TEXT, &profile->prefix, &profile->prefix_size, 0,
+            0},
+        {"profile_final", ENV_FLAG, &profile->final, NULL, 0, 0},
+        {"profile_interval", ENV_SIZE, &profile->interval, NULL, 0,
+            (uint64_t)1 << 60},
     };
     (void)env_read(
         "tcmalloc", "TCM_OPTIONS", known, sizeof known / sizeof known[0]);
 }
 
+/* Where the profile is on, the fast paths see no cache: every allocation comes
+ * the slow way, which counts it. */
 static struct local **
 place_of_self(void)
 {
-    return &tcm_self;
+    return tcm_heap_process.sampled.on ? &tcm_self_counted : &tcm_self;
 }
 
 /* In zeroed memory. */
@@ -67,6 +90,10 @@ init(struct tcm_heap *heap, bool process)
     local_set_init(&heap->threadcaches, &tcm_threadcache_kind,
         process ? place_of_self : NULL,
         process ? &tcm_threadcache_none.local : NULL);
+    if (process) {
+        sampled_init(
+            &heap->sampled, &heap->meta, &sampled_form, &options->profile);
+    }
 }
 
 void
@@ -77,13 +104,17 @@ tcm_heap_start(void)
         return;
     }
     mtx_lock(&start.lock);
-    if (!atomic_load_explicit(&start.ready, memory_order_relaxed)) {
+    bool first = !atomic_load_explicit(&start.ready, memory_order_relaxed);
+    if (first) {
         fork_init();
         read_options(&start.options);
         init(&tcm_heap_process, true);
         atomic_store_explicit(&start.ready, true, memory_order_release);
     }
     mtx_unlock(&start.lock);
+    if (first && tcm_heap_process.sampled.on) {
+        stack_start(); /* It allocates. */
+    }
 }
 
 struct tcm_heap *
@@ -154,4 +185,9 @@ tcm_heap_check(struct tcm_heap *heap)
         tcm_transfer_check(&heap->transfers[i]);
     }
     tcm_pageheap_check(&heap->pageheap);
+    if (heap->sampled.on) {
+        mtx_lock(&heap->sampled.lock);
+        profile_check(&heap->sampled.profile);
+        mtx_unlock(&heap->sampled.lock);
+    }
 }

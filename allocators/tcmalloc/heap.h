@@ -16,6 +16,7 @@
 
 #include "base/local.h"
 #include "base/meta.h"
+#include "sampled.h"
 #include "tcmalloc/front.h"
 #include "tcmalloc/pageheap.h"
 #include "tcmalloc/slab.h"
@@ -29,6 +30,7 @@ struct tcm_options {
     bool huge;                  /* ask for huge pages */
     bool cache;                 /* front caches at all */
     bool check_free;            /* find every double free at once */
+    struct sampled_options profile; /* of the process's heap */
 };
 
 struct tcm_heap {
@@ -36,6 +38,7 @@ struct tcm_heap {
     struct tcm_options options;
     enum tcm_slab_shape slab_shape;
     struct tcm_front_pool front_pool;
+    struct sampled sampled;
     struct tcm_transfer transfers[TCM_CLASS_COUNT]; /* [0] is not used */
     void *transfer_slots[TCM_CLASS_COUNT][TCM_TRANSFER_SLOTS];
     _Alignas(CACHE_LINE) char first_meta[(size_t)64 << 10];

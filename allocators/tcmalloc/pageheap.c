@@ -239,6 +239,7 @@ tcm_pageheap_take_large(
     mtx_lock(&pageheap->lock);
     struct tcm_span *span = take_span_locked(pageheap, 0, pages, align);
     if (span != NULL) {
+        tcm_span_set_sample(span, NULL);
         list_push(&pageheap->large, &span->link);
         pageheap->large_count++;
         pageheap->large_pages += pages;

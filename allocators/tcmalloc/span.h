@@ -27,6 +27,8 @@
 
 #define TCM_SPAN_PAGES_MAX UINT32_MAX
 
+struct profile_sample;
+
 struct tcm_span {
     struct list link; /* in a central list, or the page heap's large spans */
     char *addr;
@@ -37,7 +39,7 @@ struct tcm_span {
     /* The hugepage that holds the pages past the last whole hugepage. */
     struct tcm_hugepage *home;
     struct tcm_hugerange *spare; /* for the whole hugepages, if any */
-    uint64_t free_bits[];
+    uint64_t free_bits[];        /* large: [0] is tcm_span_sample */
 };
 
 /* Makes every object free. */
@@ -46,6 +48,19 @@ void tcm_span_init_objects(struct tcm_span *span);
 size_t tcm_span_take(struct tcm_span *span, void **batch, size_t count);
 void tcm_span_give(struct tcm_span *span, void *object);
 bool tcm_span_is_free(const struct tcm_span *span, const void *object);
+
+/* Of a large span: its block in the profile, or NULL. */
+static inline struct profile_sample *
+tcm_span_sample(const struct tcm_span *span)
+{
+    return (struct profile_sample *)(uintptr_t)span->free_bits[0];
+}
+
+static inline void
+tcm_span_set_sample(struct tcm_span *span, struct profile_sample *sample)
+{
+    span->free_bits[0] = (uintptr_t)sample;
+}
 
 static inline size_t
 tcm_span_size(const struct tcm_span *span)

@@ -14,6 +14,7 @@ static_assert(offsetof(struct tcm_threadcache, local) == 0, "local is first");
 
 struct tcm_threadcache tcm_threadcache_none;
 _Thread_local struct local *tcm_self = &tcm_threadcache_none.local;
+_Thread_local struct local *tcm_self_counted = &tcm_threadcache_none.local;
 
 size_t
 tcm_threadcache_size(enum tcm_slab_shape shape)

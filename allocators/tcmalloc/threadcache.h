@@ -29,6 +29,8 @@ extern struct tcm_threadcache tcm_threadcache_none;
 
 /* The calling thread's cache on the process's heap, or tcm_threadcache_none. */
 extern _Thread_local struct local *tcm_self TLS_INITIAL_EXEC;
+/* In its place where the fast paths are to see none. */
+extern _Thread_local struct local *tcm_self_counted TLS_INITIAL_EXEC;
 
 /* Bytes of a cache. */
 size_t tcm_threadcache_size(enum tcm_slab_shape shape);
