@@ -41,6 +41,8 @@ read_options(struct tcm_options *options)
         .huge_cache_size = (uint64_t)32 << 20,
         .huge = true,
         .cache = true,
+        .soft_limit = UINT64_MAX,
+        .hard_limit = UINT64_MAX,
         .profile = {.prefix = "tcmalloc", .prefix_size = strlen("tcmalloc")},
     };
     struct sampled_options *profile = &options->profile;
@@ -52,6 +54,10 @@ read_options(struct tcm_options *options)
         {"huge", ENV_FLAG, &options->huge, NULL, 0, 0},
         {"cache", ENV_FLAG, &options->cache, NULL, 0, 0},
         {"check_free", ENV_FLAG, &options->check_free, NULL, 0, 0},
+        {"memory_limit", ENV_SIZE, &options->soft_limit, NULL, 0, UINT64_MAX},
+        {"memory_limit_hard", ENV_SIZE, &options->hard_limit, NULL, 0,
+            UINT64_MAX},
+        {"release_rate", ENV_NUMBER, &options->release_rate, NULL, 0, 1000},
         {"profile", ENV_SIZE, &profile->mean, NULL, 0, (uint64_t)1 << 40},
         {"profile_prefix", ENV_TEXT, &profile->prefix, &profile->prefix_size, 0,
             0},
@@ -69,6 +75,21 @@ static struct local **
 place_of_self(void)
 {
     return tcm_heap_process.sampled.on ? &tcm_self_counted : &tcm_self;
+}
+
+/* What the process's heap has beyond others. */
+static void
+init_process(struct tcm_heap *heap)
+{
+    const struct tcm_options *options = &heap->options;
+    const struct tcm_pageheap_limits limits = {
+        .soft = options->soft_limit,
+        .hard = options->hard_limit,
+        .release_rate = (double)options->release_rate,
+    };
+
+    tcm_pageheap_set_limits(&heap->pageheap, &limits);
+    sampled_init(&heap->sampled, &heap->meta, &sampled_form, &options->profile);
 }
 
 /* In zeroed memory. */
@@ -91,8 +112,7 @@ init(struct tcm_heap *heap, bool process)
         process ? place_of_self : NULL,
         process ? &tcm_threadcache_none.local : NULL);
     if (process) {
-        sampled_init(
-            &heap->sampled, &heap->meta, &sampled_form, &options->profile);
+        init_process(heap);
     }
 }
 

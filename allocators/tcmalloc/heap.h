@@ -30,7 +30,10 @@ struct tcm_options {
     bool huge;                  /* ask for huge pages */
     bool cache;                 /* front caches at all */
     bool check_free;            /* find every double free at once */
-    struct sampled_options profile; /* of the process's heap */
+    /* Of the process's heap alone. */
+    struct sampled_options profile;
+    uint64_t soft_limit, hard_limit; /* UINT64_MAX: none */
+    int64_t release_rate;
 };
 
 struct tcm_heap {

@@ -35,6 +35,8 @@ tcm_pageheap_init(struct tcm_pageheap *pageheap, struct meta *meta,
     mtx_init(&pageheap->lock, MTX_PAGEHEAP);
     tcm_filler_init(&pageheap->filler);
     tcm_hugecache_init(&pageheap->hugecache, meta, dirty_min, huge);
+    pageheap->limits =
+        (struct tcm_pageheap_limits){.soft = SIZE_MAX, .hard = SIZE_MAX};
     list_init(&pageheap->large);
     tcm_pool_init(&pageheap->few_objects, meta,
         span_size + BITMAP_WORDS(FEW_OBJECTS) * sizeof(uint64_t));
@@ -176,6 +178,83 @@ give_pages_locked(struct tcm_pageheap *pageheap, struct tcm_span *span)
     }
 }
 
+/* ---- giving back */
+
+static size_t
+release_locked(struct tcm_pageheap *pageheap, size_t size)
+    REQUIRES(pageheap->lock)
+{
+    struct tcm_hugecache *cache = &pageheap->hugecache;
+    size_t count = (size >> TCM_HUGEPAGE_SHIFT) + 1;
+    size_t dirty = cache->count[TCM_RANGE_DIRTY];
+    size_t released =
+        tcm_hugecache_release(cache, dirty > count ? dirty - count : 0);
+
+    released <<= TCM_HUGEPAGE_SHIFT;
+    if (released < size) {
+        size_t pages = (size - released + TCM_PAGE - 1) >> TCM_PAGE_SHIFT;
+        released += tcm_filler_release(&pageheap->filler, pages)
+                    << TCM_PAGE_SHIFT;
+    }
+    return released;
+}
+
+/* Bytes of used pages and of free ones that the OS has not back. */
+static size_t
+backed_size_locked(const struct tcm_pageheap *pageheap) REQUIRES(pageheap->lock)
+{
+    const struct tcm_hugecache *cache = &pageheap->hugecache;
+    size_t hugepages = cache->mapped_count - cache->count[TCM_RANGE_CLEAN];
+
+    return (hugepages << TCM_HUGEPAGE_SHIFT) -
+           (pageheap->filler.clean_pages << TCM_PAGE_SHIFT);
+}
+
+/* Before a span is taken: free pages make way for it above the soft limit. False
+ * above the hard one. */
+static bool
+keep_limits_locked(struct tcm_pageheap *pageheap, size_t pages)
+    REQUIRES(pageheap->lock)
+{
+    const struct tcm_pageheap_limits *limits = &pageheap->limits;
+    size_t limit = limits->soft < limits->hard ? limits->soft : limits->hard;
+    size_t size = pages << TCM_PAGE_SHIFT;
+
+    if (limit == SIZE_MAX) {
+        return true;
+    }
+    size_t wanted = backed_size_locked(pageheap) + size;
+    if (wanted > limit) {
+        (void)release_locked(pageheap, wanted - limit);
+        wanted = backed_size_locked(pageheap) + size;
+    }
+    return wanted <= limits->hard;
+}
+
+/* After a span has come free. What is released at once is at least a hugepage,
+ * so some is released in advance. */
+static void
+keep_rate_locked(struct tcm_pageheap *pageheap, size_t pages)
+    REQUIRES(pageheap->lock)
+{
+    double rate = pageheap->limits.release_rate;
+
+    if (rate <= 0) {
+        return;
+    }
+    pageheap->release_due += (double)pages * rate / 1000;
+    if (pageheap->release_due >= 1) {
+        size_t due = (size_t)pageheap->release_due;
+        size_t got = release_locked(pageheap, due << TCM_PAGE_SHIFT);
+
+        pageheap->release_due -= (double)(got >> TCM_PAGE_SHIFT);
+        /* What there is not to release is not owed later. */
+        if (pageheap->release_due > (double)TCM_HUGEPAGE_PAGES) {
+            pageheap->release_due = (double)TCM_HUGEPAGE_PAGES;
+        }
+    }
+}
+
 /* ---- spans */
 
 static struct tcm_pool *
@@ -191,7 +270,8 @@ take_span_locked(struct tcm_pageheap *pageheap, unsigned size_class,
     size_t pages, size_t align) REQUIRES(pageheap->lock)
 {
     struct tcm_pool *pool = pool_of(pageheap, size_class);
-    struct tcm_span *span = tcm_pool_take(pool);
+    struct tcm_span *span =
+        keep_limits_locked(pageheap, pages) ? tcm_pool_take(pool) : NULL;
 
     if (span == NULL) {
         return NULL;
@@ -265,6 +345,7 @@ give_span_locked(struct tcm_pageheap *pageheap, struct tcm_span *span)
     }
     poison_free(span->addr, tcm_span_size(span));
     give_pages_locked(pageheap, span);
+    keep_rate_locked(pageheap, span->page_count);
     tcm_pool_give(pool_of(pageheap, span->size_class), span);
 }
 
@@ -295,7 +376,8 @@ extend_locked(struct tcm_pageheap *pageheap, struct tcm_span *span,
 {
     size_t more = pages - span->page_count;
 
-    if (span->home == NULL || home_pages(span) + more > WHOLE_MASK) {
+    if (span->home == NULL || home_pages(span) + more > WHOLE_MASK ||
+        !keep_limits_locked(pageheap, more)) {
         return false;
     }
     size_t first = tcm_hugepage_index(span->home, home_addr(span));
@@ -320,26 +402,7 @@ tcm_pageheap_extend(
     return done;
 }
 
-/* ---- giving back */
-
-static size_t
-release_locked(struct tcm_pageheap *pageheap, size_t size)
-    REQUIRES(pageheap->lock)
-{
-    struct tcm_hugecache *cache = &pageheap->hugecache;
-    size_t count = (size >> TCM_HUGEPAGE_SHIFT) + 1;
-    size_t dirty = cache->count[TCM_RANGE_DIRTY];
-    size_t released =
-        tcm_hugecache_release(cache, dirty > count ? dirty - count : 0);
-
-    released <<= TCM_HUGEPAGE_SHIFT;
-    if (released < size) {
-        size_t pages = (size - released + TCM_PAGE - 1) >> TCM_PAGE_SHIFT;
-        released += tcm_filler_release(&pageheap->filler, pages)
-                    << TCM_PAGE_SHIFT;
-    }
-    return released;
-}
+/* ---- limits */
 
 size_t
 tcm_pageheap_release(struct tcm_pageheap *pageheap, size_t size)
@@ -348,6 +411,25 @@ tcm_pageheap_release(struct tcm_pageheap *pageheap, size_t size)
     size_t released = release_locked(pageheap, size);
     mtx_unlock(&pageheap->lock);
     return released;
+}
+
+void
+tcm_pageheap_set_limits(
+    struct tcm_pageheap *pageheap, const struct tcm_pageheap_limits *limits)
+{
+    mtx_lock(&pageheap->lock);
+    pageheap->limits = *limits;
+    (void)keep_limits_locked(pageheap, 0);
+    mtx_unlock(&pageheap->lock);
+}
+
+struct tcm_pageheap_limits
+tcm_pageheap_limits(struct tcm_pageheap *pageheap)
+{
+    mtx_lock(&pageheap->lock);
+    struct tcm_pageheap_limits limits = pageheap->limits;
+    mtx_unlock(&pageheap->lock);
+    return limits;
 }
 
 /* ---- looking */

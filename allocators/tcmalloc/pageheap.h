@@ -21,18 +21,27 @@
 #include "tcmalloc/hugecache.h"
 #include "tcmalloc/span.h"
 
+/* How much a page heap may hold, and when it gives back. Bytes; SIZE_MAX is no
+ * limit. */
+struct tcm_pageheap_limits {
+    size_t soft, hard;
+    double release_rate; /* of 1000 pages that come free */
+};
+
 struct tcm_pageheap {
     struct mtx lock;
-    struct tcm_filler filler;       /* [lock] */
-    struct tcm_hugecache hugecache; /* [lock] */
-    struct list large;              /* [lock] spans of large blocks */
-    size_t large_count;             /* [lock] */
-    size_t large_pages;             /* [lock] */
-    size_t small_count;             /* [lock] small spans */
-    struct tcm_pool few_objects;    /* [lock] spans of up to 128 objects */
-    struct tcm_pool many_objects;   /* [lock] spans of up to 1024 */
-    struct tcm_pool hugepages;      /* [lock] */
-    struct pagemap map;             /* last: 2 MiB, mostly untouched */
+    struct tcm_filler filler;          /* [lock] */
+    struct tcm_hugecache hugecache;    /* [lock] */
+    struct tcm_pageheap_limits limits; /* [lock] */
+    double release_due;          /* [lock] pages; below 0: more were released */
+    struct list large;           /* [lock] spans of large blocks */
+    size_t large_count;          /* [lock] */
+    size_t large_pages;          /* [lock] */
+    size_t small_count;          /* [lock] small spans */
+    struct tcm_pool few_objects; /* [lock] spans of up to 128 objects */
+    struct tcm_pool many_objects; /* [lock] spans of up to 1024 */
+    struct tcm_pool hugepages;    /* [lock] */
+    struct pagemap map;           /* last: 2 MiB, mostly untouched */
 };
 
 /* The page heap's memory comes zeroed. */
@@ -57,6 +66,10 @@ bool tcm_pageheap_extend(
 
 /* Gives about that many bytes of free memory back to the OS; how many it got. */
 size_t tcm_pageheap_release(struct tcm_pageheap *pageheap, size_t size);
+
+void tcm_pageheap_set_limits(
+    struct tcm_pageheap *pageheap, const struct tcm_pageheap_limits *limits);
+struct tcm_pageheap_limits tcm_pageheap_limits(struct tcm_pageheap *pageheap);
 
 /* What the page heap holds, in pages. */
 struct tcm_pageheap_stats {

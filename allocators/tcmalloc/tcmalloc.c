@@ -17,6 +17,7 @@
  *   whole    heap.c         the tiers of one heap, options
  *            block.c        a block taken, resized, given back: the slow way
  *            inspect.c      statistics, walks, dumps
+ *            extension.c    properties by name, limits, per-class text
  *
  * docs/designs/tcmalloc.md follows one block from malloc to mmap and back.
  *

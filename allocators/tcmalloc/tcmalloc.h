@@ -44,6 +44,40 @@ struct mallinfo2 tcm_mallinfo2(void);
 int tcm_mallopt(int parameter, int value);
 void tcm_malloc_stats(void);
 
+/* Several blocks of one size at once: how many there are. */
+size_t tcm_malloc_batch(size_t size, void **blocks, size_t count);
+void tcm_free_batch(void **blocks, size_t count);
+
+/*
+ * What MallocExtension gives in C++. Property names and options are in
+ * docs/designs/tcmalloc.md; calls that return int give 1, or 0 for "no such
+ * property", "refused" or "not written".
+ */
+int tcm_ext_get_numeric_property(const char *name, size_t *value);
+int tcm_ext_set_numeric_property(const char *name, size_t value);
+
+/* Gives about that many bytes of free memory back to the OS. */
+void tcm_ext_release_memory_to_system(size_t size);
+void tcm_ext_release_free_memory(void); /* all of it */
+/* Of each 1000 pages that come free in the page heap, so many go back to the OS
+ * at once; 0 is none. */
+void tcm_ext_set_memory_release_rate(double rate);
+double tcm_ext_get_memory_release_rate(void);
+/* Bytes that spans and free pages may hold: above the soft limit free pages go
+ * back to the OS, above the hard one allocations fail with ENOMEM. SIZE_MAX is
+ * no limit. */
+void tcm_ext_set_memory_limit(size_t size, int hard);
+size_t tcm_ext_get_memory_limit(int hard);
+
+/* The size that a block of that size would have. */
+size_t tcm_ext_get_estimated_allocated_size(size_t size);
+/* 1: a live block's address, or one in a cache; 0: not ours. */
+int tcm_ext_get_ownership(const void *block);
+/* Statistics in text: sums, and a line for each size class in use. */
+void tcm_ext_write_stats(int fd);
+/* The sampled profile, as profile.proto, to a file; 0 when it is off. */
+int tcm_ext_write_profile(const char *path);
+
 #pragma GCC visibility pop
 
 /* For the registry of designs. */
