@@ -59,12 +59,36 @@ take_large(struct tcm_heap *heap, size_t size, size_t align, bool *zeroed)
     return span->addr;
 }
 
+/* On a page between guard pages; NULL when that is not to be. Its alignment is
+ * that of a class. */
+static void *
+take_guarded(struct tcm_heap *heap, size_t size, size_t align)
+{
+    size_t least = size > 8 ? 16 : 8;
+
+    if (!guarded_pick(&heap->guarded)) {
+        return NULL;
+    }
+    struct profile_sample *sample = sampled_add(&heap->sampled, size);
+    void *block = guarded_take(
+        &heap->guarded, size, align < least ? least : align, sample);
+    if (block == NULL && sample != NULL) {
+        sampled_remove(&heap->sampled, sample);
+    }
+    return block;
+}
+
 /* A block of any size that is in the profile: it has pages of its own. */
 static __attribute__((noinline)) void *
 take_sampled(struct tcm_heap *heap, size_t size, size_t align, bool *zeroed)
 {
-    struct tcm_span *span = take_span(heap, size, align);
+    void *block = take_guarded(heap, size, align);
 
+    if (block != NULL) {
+        *zeroed = true;
+        return block;
+    }
+    struct tcm_span *span = take_span(heap, size, align);
     if (span == NULL) {
         return NULL;
     }
@@ -159,9 +183,23 @@ give_object(struct tcm_heap *heap, unsigned size_class, void *object)
     }
 }
 
+static void
+give_guarded(struct tcm_heap *heap, void *block)
+{
+    struct profile_sample *sample = guarded_give(&heap->guarded, block);
+
+    if (sample != NULL) {
+        sampled_remove(&heap->sampled, sample);
+    }
+}
+
 void
 tcm_block_give(struct tcm_heap *heap, void *block)
 {
+    if (guarded_owns(&heap->guarded, block)) {
+        give_guarded(heap, block);
+        return;
+    }
     void *owner = owner_of(heap, block);
     unsigned size_class = tcm_owner_class(owner);
 
@@ -180,6 +218,9 @@ tcm_block_give(struct tcm_heap *heap, void *block)
 size_t
 tcm_block_size(struct tcm_heap *heap, const void *block)
 {
+    if (guarded_owns(&heap->guarded, block)) {
+        return guarded_size(&heap->guarded, block);
+    }
     void *owner = owner_of(heap, block);
     unsigned size_class = tcm_owner_class(owner);
 
@@ -192,6 +233,9 @@ tcm_block_size(struct tcm_heap *heap, const void *block)
 bool
 tcm_block_resize(struct tcm_heap *heap, void *block, size_t size)
 {
+    if (guarded_owns(&heap->guarded, block)) {
+        return false;
+    }
     size_t old_size = tcm_block_size(heap, block);
     void *owner = tcm_owner_get(&heap->pageheap.map, block);
 

@@ -305,13 +305,16 @@ tcm_ext_get_estimated_allocated_size(size_t size)
 int
 tcm_ext_get_ownership(const void *block)
 {
-    const void *owner = tcm_owner_get(&process_heap()->pageheap.map, block);
+    struct tcm_heap *heap = process_heap();
+    const void *owner = tcm_owner_get(&heap->pageheap.map, block);
     unsigned size_class = tcm_owner_class(owner);
     const struct tcm_span *span = tcm_owner_span(owner);
 
-    return span != NULL &&
-           (size_class == 0 ? span->addr == (const char *)block
-                            : tcm_sizemap_starts(size_class, block));
+    if (span == NULL) {
+        return guarded_owns(&heap->guarded, block);
+    }
+    return size_class == 0 ? span->addr == (const char *)block
+                           : tcm_sizemap_starts(size_class, block);
 }
 
 size_t

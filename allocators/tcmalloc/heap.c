@@ -16,6 +16,8 @@
 #include "parts/pprof.h"
 #include "tcmalloc/threadcache.h"
 
+#define GUARDED_MEAN ((uint64_t)2 << 20)
+
 struct tcm_heap tcm_heap_process;
 
 static struct {
@@ -41,6 +43,7 @@ read_options(struct tcm_options *options)
         .huge_cache_size = (uint64_t)32 << 20,
         .huge = true,
         .cache = true,
+        .guarded_slots = 64,
         .soft_limit = UINT64_MAX,
         .hard_limit = UINT64_MAX,
         .profile = {.prefix = "tcmalloc", .prefix_size = strlen("tcmalloc")},
@@ -54,6 +57,8 @@ read_options(struct tcm_options *options)
         {"huge", ENV_FLAG, &options->huge, NULL, 0, 0},
         {"cache", ENV_FLAG, &options->cache, NULL, 0, 0},
         {"check_free", ENV_FLAG, &options->check_free, NULL, 0, 0},
+        {"guarded", ENV_SIZE, &options->guarded, NULL, 0, UINT32_MAX},
+        {"guarded_slots", ENV_SIZE, &options->guarded_slots, NULL, 1, 4096},
         {"memory_limit", ENV_SIZE, &options->soft_limit, NULL, 0, UINT64_MAX},
         {"memory_limit_hard", ENV_SIZE, &options->hard_limit, NULL, 0,
             UINT64_MAX},
@@ -67,6 +72,9 @@ read_options(struct tcm_options *options)
     };
     (void)env_read(
         "tcmalloc", "TCM_OPTIONS", known, sizeof known / sizeof known[0]);
+    if (options->guarded != 0 && profile->mean == 0) {
+        profile->mean = GUARDED_MEAN; /* They are sampled blocks. */
+    }
 }
 
 /* Where the profile is on, the fast paths see no cache: every allocation comes
@@ -90,6 +98,8 @@ init_process(struct tcm_heap *heap)
 
     tcm_pageheap_set_limits(&heap->pageheap, &limits);
     sampled_init(&heap->sampled, &heap->meta, &sampled_form, &options->profile);
+    guarded_init(&heap->guarded, &heap->meta, "tcmalloc", options->guarded,
+        options->guarded_slots);
 }
 
 /* In zeroed memory. */

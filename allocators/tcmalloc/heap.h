@@ -16,6 +16,7 @@
 
 #include "base/local.h"
 #include "base/meta.h"
+#include "guarded.h"
 #include "sampled.h"
 #include "tcmalloc/front.h"
 #include "tcmalloc/pageheap.h"
@@ -32,6 +33,8 @@ struct tcm_options {
     bool check_free;            /* find every double free at once */
     /* Of the process's heap alone. */
     struct sampled_options profile;
+    uint64_t guarded;       /* of so many sampled blocks one; 0: none */
+    uint64_t guarded_slots; /* at most so many at a time */
     uint64_t soft_limit, hard_limit; /* UINT64_MAX: none */
     int64_t release_rate;
 };
@@ -42,6 +45,7 @@ struct tcm_heap {
     enum tcm_slab_shape slab_shape;
     struct tcm_front_pool front_pool;
     struct sampled sampled;
+    struct guarded guarded; /* off on all heaps but the process's */
     struct tcm_transfer transfers[TCM_CLASS_COUNT]; /* [0] is not used */
     void *transfer_slots[TCM_CLASS_COUNT][TCM_TRANSFER_SLOTS];
     _Alignas(CACHE_LINE) char first_meta[(size_t)64 << 10];

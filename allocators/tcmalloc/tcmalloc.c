@@ -14,6 +14,7 @@
  *   owner    span.c         address -> page map -> span and size class
  *   tables   sizemap.c      size -> class; sizerules.c makes the classes
  *   apart    pool.c         memory for all these structures
+ *   sampled  ../sampled.c   the profile; ../guarded.c  blocks on guarded pages
  *   whole    heap.c         the tiers of one heap, options
  *            block.c        a block taken, resized, given back: the slow way
  *            inspect.c      statistics, walks, dumps
