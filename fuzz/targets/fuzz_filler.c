@@ -8,7 +8,8 @@
 #include "base/check.h"
 #include "base/pages.h"
 #include "fuzz/input.h"
-#include "tcmalloc/filler.h"
+
+#include FUZZ_SUBJECT
 
 #define HUGEPAGES 4
 #define SPANS     256

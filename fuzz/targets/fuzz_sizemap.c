@@ -5,7 +5,8 @@
  */
 #include "base/check.h"
 #include "fuzz/input.h"
-#include "tcmalloc/sizemap.h"
+
+#include FUZZ_SUBJECT
 
 /* The least class that holds size at that alignment, or 0. */
 static unsigned

@@ -10,7 +10,8 @@
 #include "base/check.h"
 #include "base/pages.h"
 #include "fuzz/input.h"
-#include "tcmalloc/heap.h"
+
+#include FUZZ_SUBJECT
 
 #define HELD_MAX  4096
 #define BATCH_MAX 128
