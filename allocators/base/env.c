@@ -156,6 +156,18 @@ parse_flag(const struct span *span, bool *value)
            is_text(span, "0");
 }
 
+static const char *
+set_choice(struct env_choice *choice, const struct span *value)
+{
+    for (unsigned i = 0; choice->names[i] != NULL; i++) {
+        if (is_text(value, choice->names[i])) {
+            choice->chosen = i;
+            return NULL;
+        }
+    }
+    return "not one of the choices";
+}
+
 /* Stores the value; NULL, or what is wrong with it. */
 static const char *
 set_option(const struct env_option *option, const struct span *value)
@@ -193,6 +205,8 @@ set_option(const struct env_option *option, const struct span *value)
         *(const char **)option->value = value->chars;
         *option->length = value->size;
         return NULL;
+    case ENV_CHOICE:
+        return set_choice(option->value, value);
     }
     return "unknown option";
 }
@@ -217,13 +231,15 @@ read_pair(const struct span *pair, const struct env_option *options,
 }
 
 unsigned
-env_read(const char *design, const char *variable,
-    const struct env_option *options, unsigned option_count)
+env_read_counting(const char *design, const char *variable,
+    const struct env_option *options, unsigned option_count,
+    unsigned *bad_count)
 {
     struct source source = {design, variable};
     const char *text = find_variable(variable);
     unsigned set_count = 0;
 
+    *bad_count = 0;
     while (text != NULL && *text != '\0') {
         struct span pair = {text, strcspn(text, ",")};
         const char *wrong = NULL;
@@ -234,8 +250,19 @@ env_read(const char *design, const char *variable,
         }
         if (wrong != NULL) {
             complain(&source, wrong, &pair);
+            (*bad_count)++;
         }
         text += pair.size + (text[pair.size] == ',');
     }
     return set_count;
+}
+
+unsigned
+env_read(const char *design, const char *variable,
+    const struct env_option *options, unsigned option_count)
+{
+    unsigned bad_count;
+
+    return env_read_counting(
+        design, variable, options, option_count, &bad_count);
 }

@@ -20,7 +20,13 @@ enum env_kind {
     ENV_SIZE,   /* uint64_t: bytes, with an optional k, m or g; "off" is ~0 */
     ENV_NUMBER, /* int64_t, may be negative */
     ENV_FLAG,   /* bool: true, false, on, off, 1, 0 */
-    ENV_TEXT    /* const char *, and its length in *length: not terminated */
+    ENV_TEXT,   /* const char *, and its length in *length: not terminated */
+    ENV_CHOICE  /* struct env_choice: one of its names */
+};
+
+struct env_choice {
+    const char *const *names; /* ends in NULL */
+    unsigned chosen;          /* index of a name */
 };
 
 struct env_option {
@@ -34,3 +40,7 @@ struct env_option {
 /* Reads `variable` into the options; returns how many were set. */
 unsigned env_read(const char *design, const char *variable,
     const struct env_option *options, unsigned option_count);
+/* The same; *bad_count is how many pairs were skipped. */
+unsigned env_read_counting(const char *design, const char *variable,
+    const struct env_option *options, unsigned option_count,
+    unsigned *bad_count);

@@ -12,14 +12,15 @@
 
 void
 jem_arena_init(struct jem_arena *arena, struct jem_heap *heap, unsigned index,
-    struct meta *meta, const struct jem_arena_options *options)
+    struct meta *meta, struct jem_mapped *mapped,
+    const struct jem_options *options)
 {
     arena->heap = heap;
     arena->index = index;
-    arena->shard_count = options->shard_count;
+    arena->shard_count = (unsigned)options->shard_count;
+    atomic_init(&arena->exists, true);
     atomic_init(&arena->thread_count, 0);
-    jem_pagecache_init(&arena->pages, arena, index, meta,
-        options->dirty_decay_ms, options->muzzy_decay_ms, options->huge);
+    jem_pagecache_init(&arena->pages, arena, index, meta, mapped, options);
     for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
         for (unsigned shard = 0; shard < arena->shard_count; shard++) {
             jem_bin_init(&arena->bins[shard][class], class, shard);
@@ -36,6 +37,33 @@ jem_arena_fini(struct jem_arena *arena)
         }
     }
     jem_pagecache_fini(&arena->pages);
+}
+
+void
+jem_arena_reset(struct jem_arena *arena)
+{
+    for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
+        for (unsigned shard = 0; shard < arena->shard_count; shard++) {
+            jem_bin_reset(&arena->bins[shard][class]);
+        }
+    }
+    jem_pagecache_reset(&arena->pages);
+}
+
+void
+jem_arena_destroy(struct jem_arena *arena)
+{
+    jem_arena_reset(arena);
+    jem_pagecache_unmap(&arena->pages);
+    atomic_store(&arena->exists, false);
+}
+
+void
+jem_arena_revive(struct jem_arena *arena, const struct jem_options *options)
+{
+    jem_pagecache_set_decay(&arena->pages, JEM_DIRTY, options->dirty_decay_ms);
+    jem_pagecache_set_decay(&arena->pages, JEM_MUZZY, options->muzzy_decay_ms);
+    atomic_store(&arena->exists, true);
 }
 
 /* ---- small */

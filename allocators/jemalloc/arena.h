@@ -23,19 +23,15 @@ struct jem_arena {
     struct jem_heap *heap;         /* for good */
     unsigned index;                /* for good */
     unsigned shard_count;          /* for good: bins a small class */
+    _Atomic bool exists;           /* false: destroyed, and empty */
     _Atomic unsigned thread_count; /* threads bound to it */
     struct jem_pagecache pages;
     struct jem_bin bins[JEM_SHARDS_MAX][JEM_SMALL_COUNT];
 };
 
-struct jem_arena_options {
-    int64_t dirty_decay_ms, muzzy_decay_ms;
-    unsigned shard_count;
-    bool huge;
-};
-
 void jem_arena_init(struct jem_arena *arena, struct jem_heap *heap,
-    unsigned index, struct meta *meta, const struct jem_arena_options *options);
+    unsigned index, struct meta *meta, struct jem_mapped *mapped,
+    const struct jem_options *options);
 void jem_arena_fini(struct jem_arena *arena); /* unmaps every block */
 
 /* Regions of a small class, from that shard; returns how many. */
@@ -54,6 +50,18 @@ void jem_arena_give_large(struct jem_extent *extent);
 
 /* Makes a large block one of another large class, where it stands. */
 bool jem_arena_resize_large(struct jem_extent *extent, unsigned size_class);
+
+/* All its blocks are gone. Nobody may use them, nor may a cache hold any. */
+void jem_arena_reset(struct jem_arena *arena);
+/* Resets it and gives its mappings back; its structures stay, for revive. */
+void jem_arena_destroy(struct jem_arena *arena);
+static inline bool
+jem_arena_exists(const struct jem_arena *arena)
+{
+    return atomic_load_explicit(&arena->exists, memory_order_relaxed);
+}
+void jem_arena_revive(
+    struct jem_arena *arena, const struct jem_options *options);
 
 /* Lets time do its work: pages decay, and one small class, whose turn it is,
  * drains what its stash did not need. */

@@ -58,13 +58,26 @@ jem_bin_init(struct jem_bin *bin, unsigned size_class, unsigned shard)
     mtx_init(&bin->lock, MTX_BIN);
     bin->size_class = size_class;
     bin->shard = shard;
+    bin->contended_count = 0;
+    bin->taken_count = 0;
+    bin->given_count = 0;
+    bin->fill_count = 0;
+    bin->flush_count = 0;
+    jem_bin_reset(bin);
+}
+
+void
+jem_bin_reset(struct jem_bin *bin)
+{
+    mtx_lock(&bin->lock);
+    bin->given_count = bin->taken_count; /* Nobody holds any. */
     bin->current = NULL;
     tree_init(&bin->nonfull, compare_slabs);
     bin->slab_count = 0;
     bin->free_count = 0;
-    bin->contended_count = 0;
     bin->stash_count = 0;
     bin->stash_low = 0;
+    mtx_unlock(&bin->lock);
 }
 
 void
@@ -123,6 +136,19 @@ jem_slab_region_is_free(const struct jem_extent *slab, const void *block)
 {
     unsigned region = region_of(slab, block);
     return (slab->free_bits[region / 64] >> (region % 64) & 1) != 0;
+}
+
+bool
+jem_bin_holds(
+    struct jem_bin *bin, const struct jem_extent *slab, const void *block)
+{
+    mtx_lock(&bin->lock);
+    bool held = jem_slab_region_is_free(slab, block);
+    for (unsigned i = 0; i < bin->stash_count && !held; i++) {
+        held = bin->stash[i] == block;
+    }
+    mtx_unlock(&bin->lock);
+    return held;
 }
 
 static void
@@ -215,6 +241,8 @@ jem_bin_take(struct jem_bin *bin, struct jem_pagecache *cache, void **batch,
 {
     lock_bin(bin);
     size_t taken = take_locked(bin, cache, batch, count);
+    bin->taken_count += taken;
+    bin->fill_count++;
     mtx_unlock(&bin->lock);
     return taken;
 }
@@ -304,6 +332,8 @@ jem_bin_give(struct jem_bin *bin, struct jem_pagecache *cache, void **batch,
         }
         bin->stash[bin->stash_count++] = batch[i];
     }
+    bin->given_count += count - left;
+    bin->flush_count++;
     mtx_unlock(&bin->lock);
     return left;
 }

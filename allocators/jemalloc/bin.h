@@ -36,6 +36,10 @@ struct jem_bin {
     size_t slab_count;          /* [lock] full ones included */
     size_t free_count;          /* [lock] free regions in all slabs */
     size_t contended_count;     /* [lock] calls that had to wait */
+    uint64_t taken_count;       /* [lock] regions ever taken */
+    uint64_t given_count;       /* [lock] ... and given back */
+    uint64_t fill_count;        /* [lock] calls that took */
+    uint64_t flush_count;       /* [lock] ... and that gave */
     unsigned stash_count;       /* [lock] */
     unsigned stash_low;         /* [lock] least stash_count since a drain */
     void *stash[JEM_STASH_MAX]; /* [lock] regions in use to their slabs */
@@ -57,6 +61,13 @@ size_t jem_bin_give(struct jem_bin *bin, struct jem_pagecache *cache,
 /* Sends to their slabs the regions that the stash did not need since the last
  * drain; all of them, if so told. */
 void jem_bin_drain(struct jem_bin *bin, struct jem_pagecache *cache, bool all);
+
+/* Forgets all slabs and regions; the caller makes their pages free. */
+void jem_bin_reset(struct jem_bin *bin);
+
+/* Whether the region at block is free, be it in its slab or in the stash. */
+bool jem_bin_holds(
+    struct jem_bin *bin, const struct jem_extent *slab, const void *block);
 
 /* Whether the slab says that the region at block is free. Wants the bin quiet,
  * or the block owned by the caller. */

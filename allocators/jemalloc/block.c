@@ -35,59 +35,87 @@ jem_block_class_for(size_t size, size_t align)
     return class < JEM_SMALL_COUNT ? JEM_SMALL_COUNT : class;
 }
 
-static void *
-take_small(struct jem_heap *heap, struct jem_tcache *tcache, unsigned class)
+/* ---- counting, for the threads that have asked */
+
+void
+jem_block_count(struct jem_tcache *tcache)
 {
-    bool zeroed;
-    if (tcache != NULL) {
-        return jem_tcache_refill(tcache, class, &zeroed);
-    }
-    void *block = NULL;
-    struct jem_arena *arena = jem_heap_any_arena(heap);
-    if (arena != NULL) {
-        (void)jem_arena_take_small(arena, 0, class, &block, 1);
-    }
-    return block;
+    jem_tcache_limit(tcache, 0);
+    tcache->counting = true;
 }
 
+static void
+count_bytes(const struct jem_heap *heap, size_t taken_size, size_t given_size)
+{
+    struct jem_tcache *self = jem_self;
+    if (self->counting && self->heap == heap) {
+        self->allocated_size += taken_size;
+        self->deallocated_size += given_size;
+    }
+}
+
+/* ---- taking */
+
 static void *
-take_large(struct jem_heap *heap, struct jem_tcache *tcache, unsigned class,
+take_uncached(struct jem_arena *arena, unsigned shard, unsigned class,
     size_t align, bool *zeroed)
 {
-    if (tcache != NULL && class < JEM_TCACHE_CLASSES && align <= JEM_PAGE) {
-        return jem_tcache_refill(tcache, class, zeroed);
-    }
-    struct jem_arena *arena =
-        tcache != NULL ? tcache->arena : jem_heap_any_arena(heap);
+    void *block = NULL;
     if (arena == NULL) {
         return NULL;
     }
-    return jem_arena_take_large(arena, class, align, zeroed);
+    if (class >= JEM_SMALL_COUNT) {
+        return jem_arena_take_large(arena, class, align, zeroed);
+    }
+    (void)jem_arena_take_small(arena, shard, class, &block, 1);
+    return block;
+}
+
+/* What the options want the fresh bytes of a block to be. */
+static void
+fill_fresh(const struct jem_heap *heap, void *bytes, size_t size)
+{
+    if (heap->options.zero) {
+        memset(bytes, 0, size);
+    } else if (jem_options_junk_new(&heap->options)) {
+        memset(bytes, JUNK_NEW, size);
+    }
 }
 
 void *
-jem_block_take(struct jem_heap *heap, struct jem_tcache *tcache, size_t size,
-    size_t align, bool zero)
+jem_block_take_from(struct jem_heap *heap, struct jem_tcache *tcache,
+    struct jem_arena *arena, size_t size, size_t align, bool zero)
 {
     bool zeroed = false;
     unsigned class = jem_block_class_for(size, align);
     if (class == JEM_CLASS_NONE) {
         return NULL;
     }
-    void *block = class < JEM_SMALL_COUNT
-                      ? take_small(heap, tcache, class)
-                      : take_large(heap, tcache, class, align, &zeroed);
+    bool is_cached = tcache != NULL && class < tcache->class_limit &&
+                     (class < JEM_SMALL_COUNT || align <= JEM_PAGE);
+    void *block = is_cached
+                      ? jem_tcache_refill(tcache, class, &zeroed)
+                      : take_uncached(arena, tcache == NULL ? 0 : tcache->shard,
+                            class, align, &zeroed);
     if (block == NULL) {
         return NULL;
     }
-    if (zero || heap->options.zero) {
-        if (!zeroed) {
-            memset(block, 0, zero ? size : jem_class_size(class));
-        }
-    } else if (heap->options.junk) {
-        memset(block, JUNK_NEW, jem_class_size(class));
+    if (zero && !zeroed) {
+        memset(block, 0, size);
+    } else if (!zero) {
+        fill_fresh(heap, block, jem_class_size(class));
     }
+    count_bytes(heap, jem_class_size(class), 0);
     return block;
+}
+
+void *
+jem_block_take(struct jem_heap *heap, struct jem_tcache *tcache, size_t size,
+    size_t align, bool zero)
+{
+    struct jem_arena *arena =
+        tcache != NULL ? tcache->arena : jem_heap_any_arena(heap);
+    return jem_block_take_from(heap, tcache, arena, size, align, zero);
 }
 
 unsigned
@@ -95,7 +123,7 @@ jem_block_class(struct jem_heap *heap, const void *block)
 {
     struct jem_owner owner = jem_owner_get(block);
     unsigned class = jem_owner_class(owner);
-    if (class >= JEM_CLASS_NONE) {
+    if (!jem_class_is_block(class)) {
         check_misuse(JEM_NAME, "not a block of this heap", block);
     }
     const struct jem_extent *extent = jem_owner_extent(owner);
@@ -106,6 +134,22 @@ jem_block_class(struct jem_heap *heap, const void *block)
         check_misuse(JEM_NAME, "address inside a block", block);
     }
     return class;
+}
+
+/* ---- giving */
+
+/* The second of two frees of one small block. */
+static void
+check_not_free(unsigned class, const void *block)
+{
+    if (class < JEM_SMALL_COUNT) {
+        struct jem_owner owner = jem_owner_get(block);
+        const struct jem_extent *slab = jem_owner_extent(owner);
+        struct jem_bin *bin = &slab->arena->bins[jem_owner_shard(owner)][class];
+        if (jem_bin_holds(bin, slab, block)) {
+            check_misuse(JEM_NAME, "double free", block);
+        }
+    }
 }
 
 static void
@@ -122,10 +166,14 @@ void
 jem_block_give(struct jem_heap *heap, struct jem_tcache *tcache, void *block)
 {
     unsigned class = jem_block_class(heap, block);
-    if (heap->options.junk) {
+    if (heap->options.check_free) {
+        check_not_free(class, block);
+    }
+    if (jem_options_junk_free(&heap->options)) {
         memset(block, JUNK_FREE, jem_class_size(class));
     }
-    if (tcache == NULL || class >= JEM_TCACHE_CLASSES) {
+    count_bytes(heap, 0, jem_class_size(class));
+    if (tcache == NULL || class >= tcache->class_limit) {
         give_uncached(heap, class, block);
         return;
     }
@@ -143,18 +191,32 @@ jem_block_give(struct jem_heap *heap, struct jem_tcache *tcache, void *block)
     }
 }
 
+/* ---- resizing */
+
+bool
+jem_block_resize_to(struct jem_heap *heap, void *block, unsigned size_class)
+{
+    unsigned old_class = jem_block_class(heap, block);
+    if (size_class == old_class) {
+        return true;
+    }
+    if (size_class == JEM_CLASS_NONE || size_class < JEM_SMALL_COUNT ||
+        old_class < JEM_SMALL_COUNT ||
+        !jem_arena_resize_large(
+            jem_owner_extent(jem_owner_get(block)), size_class)) {
+        return false;
+    }
+    size_t old_size = jem_class_size(old_class);
+    size_t size = jem_class_size(size_class);
+    if (size > old_size) {
+        fill_fresh(heap, (char *)block + old_size, size - old_size);
+    }
+    count_bytes(heap, size, old_size);
+    return true;
+}
+
 bool
 jem_block_resize(struct jem_heap *heap, void *block, size_t size)
 {
-    unsigned old_class = jem_block_class(heap, block);
-    unsigned class = jem_block_class_for(size, 1);
-    if (class == old_class) {
-        return true;
-    }
-    if (class == JEM_CLASS_NONE || class < JEM_SMALL_COUNT ||
-        old_class < JEM_SMALL_COUNT) {
-        return false;
-    }
-    return jem_arena_resize_large(
-        jem_owner_extent(jem_owner_get(block)), class);
+    return jem_block_resize_to(heap, block, jem_block_class_for(size, 1));
 }

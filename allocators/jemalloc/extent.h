@@ -11,8 +11,8 @@
  * pages have only their addresses.
  *
  * The owner map leads from an address to its extent: every page of a slab, the
- * first page of a large block, the first and last of a free extent. An entry packs the extent and
- * its size class, so that free() reads no extent.
+ * first page of a large block, the first and last of a free extent. An entry
+ * packs the extent and its size class, so that free() reads no extent.
  *
  * Concurrency: an extent's arena never changes, not even while the structure
  * lies unused, so a stale reader may look at it. All else is guarded by the
@@ -44,7 +44,8 @@ enum jem_extent_state {
     JEM_STATE_COUNT
 };
 
-#define JEM_CLASS_NONE 254u /* no block: a free extent */
+#define JEM_CLASS_NONE  254u /* no block: a free extent */
+#define JEM_CLASS_GUARD 253u /* no block: the page behind one */
 
 struct jem_extent {
     char *addr;
@@ -84,6 +85,13 @@ static inline unsigned
 jem_owner_class(struct jem_owner owner)
 {
     return (unsigned)(owner.word >> JEM_OWNER_CLASS_SHIFT) - 1;
+}
+
+/* Whether an extent of that class holds blocks: a slab, or a large block. */
+static inline bool
+jem_class_is_block(unsigned size_class)
+{
+    return size_class < JEM_CLASS_GUARD;
 }
 
 static inline unsigned

@@ -6,20 +6,22 @@
  * for its first region. A thread is bound to its arena when its cache is made,
  * and only then: base/local keeps who has one.
  *
- *   I1  arenas[i] is written once, with release, and not freed before the heap.
- *   I2  An arena's thread_count is the number of caches in use bound to it.
+ *   I1  arenas[i] is written once, with release, and not freed before the heap:
+ *       a destroyed arena's structures wait there for the next of its index.
+ *   I2  An arena's thread_count is the number of threads' caches bound to it.
+ *   I3  Whoever walks over explicit arenas without being told to by their user
+ *       holds arenas_lock, which destroying takes.
  */
 #include "jemalloc/heap.h"
 
 #include <stddef.h>
 
 #include "base/check.h"
-#include "base/env.h"
 #include "base/fork.h"
 #include "base/machine.h"
 #include "base/pages.h"
 
-#define SLACK 2
+#define SLACK           2
 #define FIRST_META_SIZE ((size_t)512 << 10)
 
 _Thread_local struct jem_tcache *jem_self TLS_INITIAL_EXEC = &jem_tcache_none;
@@ -39,41 +41,6 @@ enter_process_lock(void)
 {
     fork_init();
     fork_enter(&process.lock);
-}
-
-/* ---- options */
-
-static void
-read_options(struct jem_options *options)
-{
-    *options = (struct jem_options){
-        .dirty_decay_ms = 10000,
-        .muzzy_decay_ms = 0,
-        .shard_count = 1,
-        .tcache = true,
-    };
-    const struct env_option known[] = {
-        {"narenas", ENV_NUMBER, &options->arena_count, NULL, 1,
-            JEM_AUTO_ARENAS_MAX},
-        {"dirty_decay_ms", ENV_NUMBER, &options->dirty_decay_ms, NULL,
-            (uint64_t)-1, INT64_MAX / 1000000},
-        {"muzzy_decay_ms", ENV_NUMBER, &options->muzzy_decay_ms, NULL,
-            (uint64_t)-1, INT64_MAX / 1000000},
-        {"bin_shards", ENV_NUMBER, &options->shard_count, NULL, 1,
-            JEM_SHARDS_MAX},
-        {"tcache", ENV_FLAG, &options->tcache, NULL, 0, 0},
-        {"thp", ENV_FLAG, &options->huge, NULL, 0, 0},
-        {"junk", ENV_FLAG, &options->junk, NULL, 0, 0},
-        {"zero", ENV_FLAG, &options->zero, NULL, 0, 0},
-        {"check_free", ENV_FLAG, &options->check_free, NULL, 0, 0},
-    };
-    (void)env_read(
-        JEM_NAME, "JEM_OPTIONS", known, sizeof known / sizeof known[0]);
-    /* Without caches every block passes block.c, and a slab's bits tell each
-     * double free. */
-    if (options->junk || options->zero || options->check_free) {
-        options->tcache = false;
-    }
 }
 
 /* ---- threads' caches */
@@ -143,6 +110,24 @@ jem_heap_settle(
     }
 }
 
+void
+jem_heap_bind(struct jem_tcache *tcache, struct jem_arena *arena)
+{
+    tcache->settled = true;
+    unbind_tcache(tcache);
+    bind_tcache(tcache, arena);
+}
+
+unsigned
+jem_heap_class_limit(const struct jem_heap *heap)
+{
+    unsigned limit = jem_size_class(heap->options.tcache_max);
+    if (jem_class_size(limit) <= heap->options.tcache_max) {
+        limit++;
+    }
+    return jem_options_cached(&heap->options) ? limit : 0;
+}
+
 static struct local *
 make_tcache(struct local_set *set, struct local *spare)
 {
@@ -158,6 +143,7 @@ make_tcache(struct local_set *set, struct local *spare)
         return NULL;
     }
     jem_tcache_init(tcache, heap, heap->bound_count++);
+    jem_tcache_limit(tcache, jem_heap_class_limit(heap));
     bind_tcache(tcache, arena);
     return &tcache->local;
 }
@@ -180,8 +166,121 @@ static const struct local_kind tcache_kind = {
 struct jem_tcache *
 jem_heap_tcache(struct jem_heap *heap)
 {
-    return heap->options.tcache ? jem_tcache_of(local_get(&heap->tcaches))
-                                : NULL;
+    return jem_tcache_of(local_get(&heap->tcaches));
+}
+
+/* ---- explicit caches */
+
+static unsigned
+free_cache_index_locked(const struct jem_heap *heap)
+    REQUIRES(heap->tcaches.lock)
+{
+    for (unsigned i = 0; i < heap->cache_end; i++) {
+        if (heap->caches[i] == NULL) {
+            return i;
+        }
+    }
+    return heap->cache_end < JEM_CACHES_MAX ? heap->cache_end : JEM_NO_INDEX;
+}
+
+static struct jem_tcache *
+new_cache_locked(struct jem_heap *heap) REQUIRES(heap->tcaches.lock)
+{
+    struct local *spare = heap->spare_caches.next;
+    if (spare == NULL) {
+        return meta_take(&heap->meta, jem_tcache_size());
+    }
+    heap->spare_caches.next = spare->next;
+    return jem_tcache_of(spare);
+}
+
+static void
+init_cache(struct jem_heap *heap, struct jem_tcache *cache,
+    struct jem_arena *arena, unsigned index)
+{
+    jem_tcache_init(cache, heap, 0);
+    jem_tcache_limit(cache, jem_heap_class_limit(heap));
+    cache->arena = arena;
+    cache->settled = true;
+    cache->is_explicit = true;
+    cache->index = index;
+}
+
+static unsigned
+create_cache_locked(struct jem_heap *heap, struct jem_arena *arena)
+    REQUIRES(heap->tcaches.lock)
+{
+    unsigned index = free_cache_index_locked(heap);
+    struct jem_tcache *cache =
+        index == JEM_NO_INDEX ? NULL : new_cache_locked(heap);
+    if (cache == NULL) {
+        return JEM_NO_INDEX;
+    }
+    init_cache(heap, cache, arena, index);
+    heap->caches[index] = cache;
+    if (index == heap->cache_end) {
+        heap->cache_end++;
+    }
+    return index;
+}
+
+unsigned
+jem_heap_create_cache(struct jem_heap *heap, struct jem_arena *arena)
+{
+    mtx_lock(&heap->tcaches.lock);
+    unsigned index = create_cache_locked(heap, arena);
+    mtx_unlock(&heap->tcaches.lock);
+    return index;
+}
+
+bool
+jem_heap_destroy_cache(struct jem_heap *heap, unsigned index)
+{
+    struct jem_tcache *cache = jem_heap_cache(heap, index);
+    if (cache == NULL) {
+        return false;
+    }
+    jem_tcache_limit(cache, 0);
+    mtx_lock(&heap->tcaches.lock);
+    heap->caches[index] = NULL;
+    cache->local.next = heap->spare_caches.next;
+    heap->spare_caches.next = &cache->local;
+    mtx_unlock(&heap->tcaches.lock);
+    return true;
+}
+
+struct jem_tcache *
+jem_heap_cache(struct jem_heap *heap, unsigned index)
+{
+    mtx_lock(&heap->tcaches.lock);
+    struct jem_tcache *cache =
+        index < heap->cache_end ? heap->caches[index] : NULL;
+    mtx_unlock(&heap->tcaches.lock);
+    return cache;
+}
+
+/* The first explicit cache from that index on. */
+static struct jem_tcache *
+explicit_from(const struct jem_heap *heap, unsigned index)
+{
+    for (; index < heap->cache_end; index++) {
+        if (heap->caches[index] != NULL) {
+            return heap->caches[index];
+        }
+    }
+    return NULL;
+}
+
+struct jem_tcache *
+jem_heap_next_tcache(struct jem_heap *heap, const struct jem_tcache *tcache)
+{
+    if (tcache != NULL && tcache->is_explicit) {
+        return explicit_from(heap, tcache->index + 1);
+    }
+    struct local *next =
+        tcache == NULL ? heap->tcaches.used.next : tcache->local.next;
+    return next != &heap->tcaches.used ? jem_tcache_of(next)
+                                       : explicit_from(heap, 0);
 }
 
 /* ---- life */
@@ -204,11 +303,27 @@ new_heap(bool is_main)
     if (heap->auto_count > JEM_AUTO_ARENAS_MAX) {
         heap->auto_count = JEM_AUTO_ARENAS_MAX;
     }
+    atomic_init(&heap->arena_end, heap->auto_count);
     meta_init(&heap->meta, heap + 1, own_size - sizeof *heap);
     mtx_init(&heap->arenas_lock, MTX_ARENA_LIST);
     local_set_init(&heap->tcaches, &tcache_kind, is_main ? main_place : NULL,
         is_main ? &jem_tcache_none.local : NULL);
     return heap;
+}
+
+/* In the child of fork an explicit cache may be half changed, if a thread that
+ * is no more was using it: all begin anew, and what they held is lost. */
+static void
+renew_caches_in_child(void)
+{
+    struct jem_heap *heap =
+        atomic_load_explicit(&process.main, memory_order_relaxed);
+    for (unsigned i = 0; heap != NULL && i < heap->cache_end; i++) {
+        struct jem_tcache *cache = heap->caches[i];
+        if (cache != NULL) {
+            init_cache(heap, cache, cache->arena, i);
+        }
+    }
 }
 
 static void
@@ -217,11 +332,19 @@ start(void)
     mtx_lock(&process.lock);
     if (!process.ready) {
         fork_init();
+        fork_on_child(renew_caches_in_child);
         jem_owner_init();
-        read_options(&process.options);
+        jem_options_read(&process.options);
         process.ready = true;
     }
     mtx_unlock(&process.lock);
+}
+
+const struct jem_options *
+jem_heap_options(void)
+{
+    start();
+    return &process.options;
 }
 
 struct jem_heap *
@@ -271,16 +394,10 @@ static struct jem_arena *
 make_arena_locked(struct jem_heap *heap, unsigned index)
     REQUIRES(heap->arenas_lock)
 {
-    const struct jem_options *options = &heap->options;
-    const struct jem_arena_options arena_options = {
-        .dirty_decay_ms = options->dirty_decay_ms,
-        .muzzy_decay_ms = options->muzzy_decay_ms,
-        .shard_count = (unsigned)options->shard_count,
-        .huge = options->huge,
-    };
     struct jem_arena *arena = meta_take(&heap->meta, sizeof *arena);
     if (arena != NULL) {
-        jem_arena_init(arena, heap, index, &heap->meta, &arena_options);
+        jem_arena_init(
+            arena, heap, index, &heap->meta, &heap->mapped, &heap->options);
         /* Pairs with the acquire in jem_heap_peek_arena. */
         atomic_store_explicit(
             &heap->arenas[index], arena, memory_order_release);
@@ -311,6 +428,66 @@ struct jem_arena *
 jem_heap_any_arena(struct jem_heap *heap)
 {
     return jem_heap_arena(heap, 0);
+}
+
+static unsigned
+create_arena_locked(struct jem_heap *heap) REQUIRES(heap->arenas_lock)
+{
+    unsigned end = jem_heap_arena_end(heap);
+    for (unsigned i = heap->auto_count; i < end; i++) {
+        struct jem_arena *arena = jem_heap_peek_arena(heap, i);
+        if (!jem_arena_exists(arena)) {
+            jem_arena_revive(arena, &heap->options);
+            return i;
+        }
+    }
+    if (end == JEM_ARENAS_MAX || make_arena_locked(heap, end) == NULL) {
+        return JEM_NO_INDEX;
+    }
+    /* Who reads it finds the arena by an acquire of its own. */
+    atomic_store_explicit(&heap->arena_end, end + 1, memory_order_relaxed);
+    return end;
+}
+
+unsigned
+jem_heap_create_arena(struct jem_heap *heap)
+{
+    mtx_lock(&heap->arenas_lock);
+    unsigned index = create_arena_locked(heap);
+    mtx_unlock(&heap->arenas_lock);
+    return index;
+}
+
+/* Explicit caches that draw from the arena are to draw from another. */
+static void
+leave_arena(struct jem_heap *heap, const struct jem_arena *arena,
+    struct jem_arena *other)
+{
+    mtx_lock(&heap->tcaches.lock);
+    for (unsigned i = 0; i < heap->cache_end; i++) {
+        if (heap->caches[i] != NULL && heap->caches[i]->arena == arena) {
+            heap->caches[i]->arena = other;
+        }
+    }
+    mtx_unlock(&heap->tcaches.lock);
+}
+
+bool
+jem_heap_destroy_arena(struct jem_heap *heap, struct jem_arena *arena)
+{
+    struct jem_arena *other = jem_heap_any_arena(heap);
+    ASSERT(arena->index >= heap->auto_count);
+    if (other == NULL) {
+        return false;
+    }
+    leave_arena(heap, arena, other);
+    mtx_lock(&heap->arenas_lock);
+    bool unused = thread_count(arena) == 0;
+    if (unused) {
+        jem_arena_destroy(arena);
+    }
+    mtx_unlock(&heap->arenas_lock);
+    return unused;
 }
 
 /* ---- checking */

@@ -51,6 +51,7 @@ add_pages(struct jem_arena *arena, struct alloc_stats *stats)
     }
     stats->purged_size += pages->free[JEM_RETAINED].pages * JEM_PAGE;
     stats->mapped_size += pages->mapped_size;
+    stats->meta_size += pages->guard_count * JEM_PAGE;
     stats->used_size += pages->large_size;
     stats->used_count += pages->large_count;
     mtx_unlock(&pages->lock);
@@ -95,15 +96,17 @@ jem_inspect_stats(struct jem_heap *heap, struct alloc_stats *stats)
     if (heap == NULL) {
         return;
     }
+    mtx_lock(&heap->arenas_lock);
     JEM_ARENA_EACH (arena, i, heap) {
         add_bins(arena, stats);
         add_pages(arena, stats);
     }
+    mtx_unlock(&heap->arenas_lock);
     move_cached(heap, stats);
-    stats->meta_size = heap->own_size + meta_mapped_size(&heap->meta);
-    stats->mapped_size += stats->meta_size;
-    /* Regions are never unmapped while the heap lives. */
-    stats->mapped_peak = stats->mapped_size;
+    size_t own_size = heap->own_size + meta_mapped_size(&heap->meta);
+    stats->meta_size += own_size;
+    stats->mapped_size += own_size;
+    stats->mapped_peak = atomic_load(&heap->mapped.peak) + own_size;
 }
 
 /* ---- walking */
@@ -197,7 +200,10 @@ walk_extent(struct jem_heap *heap, const struct jem_extent *extent,
         .size = extent->size,
         .owner = free_names[extent->state],
     };
-    if (extent->state == JEM_ACTIVE) {
+    if (extent->size_class == JEM_CLASS_GUARD) {
+        piece.kind = ALLOC_PIECE_META;
+        piece.owner = "guard";
+    } else if (extent->state == JEM_ACTIVE) {
         bool is_cached = is_cached_large(heap, extent);
         piece.kind = is_cached ? ALLOC_PIECE_CACHED : ALLOC_PIECE_USED;
         piece.owner = is_cached ? "tcache" : "large";

@@ -112,22 +112,31 @@ ops_usable_size(struct heap *any, const void *block)
                          : jem_class_size(jem_block_class(heap_of(any), block));
 }
 
+/* A block's class is the one that serves its size, always. */
+static void
+give_sized(struct jem_heap *heap, void *block, size_t align, size_t size)
+{
+    if (block != NULL &&
+        jem_block_class(heap, block) != jem_block_class_for(size, align)) {
+        check_misuse(JEM_NAME, "wrong size in free", block);
+    }
+    give(heap, block);
+}
+
 static void
 ops_free_sized(struct heap *any, void *block, size_t size)
 {
-    if (block != NULL && size > ops_usable_size(any, block)) {
-        check_misuse(JEM_NAME, "wrong size in free", block);
-    }
-    give(heap_of(any), block);
+    give_sized(heap_of(any), block, ALIGN_DEFAULT, size);
 }
 
 static void
 ops_free_aligned_sized(struct heap *any, void *block, size_t align, size_t size)
 {
-    if (align == 0 || ((uintptr_t)block & (align - 1)) != 0) {
+    if (align == 0 || (align & (align - 1)) != 0 ||
+        ((uintptr_t)block & (align - 1)) != 0) {
         check_misuse(JEM_NAME, "wrong alignment in free", block);
     }
-    ops_free_sized(any, block, size);
+    give_sized(heap_of(any), block, align, size);
 }
 
 static bool
@@ -145,9 +154,11 @@ ops_trim(struct heap *any, size_t pad)
     if (tcache != NULL) {
         jem_tcache_drain(tcache);
     }
+    mtx_lock(&heap->arenas_lock);
     JEM_ARENA_EACH (arena, i, heap) {
         trimmed |= jem_arena_purge(arena);
     }
+    mtx_unlock(&heap->arenas_lock);
     return trimmed;
 }
 

@@ -15,7 +15,8 @@
  *       extent lies within one region.
  *   I5  A retained extent that says zeroed reads as zero.
  *   I6  large_size and large_count tell of the ACTIVE extents that have a large
- *       class. Extents that a purge in flight holds have class NONE.
+ *       class. Extents that a purge in flight holds have class NONE. guard_count
+ *       tells of those of class GUARD, a page each.
  *   I7  With the lock free every extent is in the owner map, so that a region
  *       can be walked; also in a child of fork, whatever other threads did.
  *
@@ -23,6 +24,8 @@
  * changes anything.
  */
 #include "jemalloc/pagecache.h"
+
+#include <string.h>
 
 #include "base/check.h"
 #include "base/machine.h"
@@ -261,6 +264,91 @@ take_free_locked(struct jem_pagecache *cache, enum jem_extent_state state,
     return extent;
 }
 
+/* ---- regions */
+
+static void
+count_mapped(struct jem_pagecache *cache, size_t size) REQUIRES(cache->lock)
+{
+    struct jem_mapped *mapped = cache->mapped;
+    cache->mapped_size += size;
+    size_t now = atomic_fetch_add(&mapped->size, size) + size;
+    size_t peak = atomic_load(&mapped->peak);
+    while (now > peak &&
+           !atomic_compare_exchange_weak(&mapped->peak, &peak, now)) {
+    }
+}
+
+static void
+count_unmapped(struct jem_pagecache *cache, size_t size) REQUIRES(cache->lock)
+{
+    cache->mapped_size -= size;
+    atomic_fetch_sub(&cache->mapped->size, size);
+}
+
+static struct jem_region *
+new_region_locked(struct jem_pagecache *cache) REQUIRES(cache->lock)
+{
+    struct jem_region *region = cache->spare_regions;
+    if (region == NULL) {
+        return meta_take(cache->meta, sizeof *region);
+    }
+    cache->spare_regions = region->next;
+    return region;
+}
+
+static void
+drop_region_locked(struct jem_pagecache *cache, struct jem_region *region)
+    REQUIRES(cache->lock)
+{
+    region->next = cache->spare_regions;
+    cache->spare_regions = region;
+}
+
+/* The extent that is all of a region and retained, or NULL. */
+static struct jem_extent *
+whole_retained(const struct jem_region *region)
+{
+    struct jem_owner owner = jem_owner_get(region->addr);
+    struct jem_extent *extent = jem_owner_extent(owner);
+    return extent->state == JEM_RETAINED && extent->size == region->size
+               ? extent
+               : NULL;
+}
+
+/* Gives back the regions that are wholly retained. One that the kernel will
+ * not take stays. */
+static void
+unmap_retained_locked(struct jem_pagecache *cache) REQUIRES(cache->lock)
+{
+    struct jem_region **place = &cache->regions;
+    while (*place != NULL) {
+        struct jem_region *region = *place;
+        struct jem_extent *extent = whole_retained(region);
+        if (extent == NULL) {
+            place = &region->next;
+            continue;
+        }
+        remove_locked(cache, extent);
+        if (!pages_unmap(region->addr, region->size)) {
+            insert_locked(cache, extent, JEM_RETAINED);
+            place = &region->next;
+            continue;
+        }
+        count_unmapped(cache, region->size);
+        drop_structure_locked(cache, extent);
+        *place = region->next;
+        drop_region_locked(cache, region);
+    }
+}
+
+static void
+advise_huge(const struct jem_pagecache *cache, void *addr, size_t size)
+{
+    if (cache->thp != JEM_THP_DEFAULT) {
+        (void)pages_huge(addr, size, cache->thp == JEM_THP_ALWAYS);
+    }
+}
+
 /* Maps a region with room for size at align, and takes the extent from it. */
 static struct jem_extent *
 take_mapped_locked(struct jem_pagecache *cache, size_t size, size_t align)
@@ -269,25 +357,24 @@ take_mapped_locked(struct jem_pagecache *cache, size_t size, size_t align)
     size_t region_size = size > cache->grow_size ? size : cache->grow_size;
     size_t region_align = align > PAGES_HUGE_SIZE ? align : PAGES_HUGE_SIZE;
     region_size = (region_size + PAGES_HUGE_SIZE - 1) & ~(PAGES_HUGE_SIZE - 1);
-    struct jem_region *region = meta_take(cache->meta, sizeof *region);
+    struct jem_region *region = new_region_locked(cache);
     if (region == NULL) {
         return NULL;
     }
     char *addr = pages_map(region_size, region_align);
-    if (addr == NULL) {
-        return NULL;
-    }
-    if (!jem_owner_reserve(addr, region_size)) {
+    if (addr != NULL && !jem_owner_reserve(addr, region_size)) {
         (void)pages_unmap(addr, region_size);
+        addr = NULL;
+    }
+    if (addr == NULL) {
+        drop_region_locked(cache, region);
         return NULL;
     }
-    if (cache->huge) {
-        (void)pages_huge(addr, region_size, true);
-    }
+    advise_huge(cache, addr, region_size);
     *region = (struct jem_region){cache->regions, addr, region_size};
     cache->regions = region;
-    cache->mapped_size += region_size;
-    if (cache->grow_size < GROW_SIZE_MAX) {
+    count_mapped(cache, region_size);
+    if (cache->grow_size < GROW_SIZE_MAX && cache->retain) {
         cache->grow_size *= 2;
     }
     struct jem_extent *extent =
@@ -300,7 +387,7 @@ static struct jem_extent *
 take_locked(struct jem_pagecache *cache, size_t size, size_t align)
     REQUIRES(cache->lock)
 {
-    if (!reserve_structures_locked(cache, 3)) {
+    if (!reserve_structures_locked(cache, 4)) {
         return NULL;
     }
     for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
@@ -311,6 +398,51 @@ take_locked(struct jem_pagecache *cache, size_t size, size_t align)
         }
     }
     return take_mapped_locked(cache, size, align);
+}
+
+/* ---- guard pages */
+
+/* Makes the last page of an extent its guard: an extent of its own. A structure
+ * must be reserved. */
+static void
+put_guard_locked(struct jem_pagecache *cache, struct jem_extent *extent)
+    REQUIRES(cache->lock)
+{
+    extent->size -= JEM_PAGE;
+    struct jem_extent *guard = new_structure_locked(
+        cache, extent->region, extent->addr + extent->size, JEM_PAGE, false);
+    (void)pages_decommit(guard->addr, JEM_PAGE);
+    jem_owner_set(guard, JEM_CLASS_GUARD, 0);
+    cache->guard_count++;
+}
+
+/* Makes a guard page part of the extent before it. One that the kernel will not
+ * make accessible stays a guard, of what comes to lie before it. */
+static void
+take_guard_locked(struct jem_pagecache *cache, struct jem_extent *extent)
+    REQUIRES(cache->lock)
+{
+    struct jem_owner owner = jem_owner_get(extent->addr + extent->size);
+    struct jem_extent *guard = jem_owner_extent(owner);
+    if (jem_owner_class(owner) != JEM_CLASS_GUARD ||
+        guard->region != extent->region ||
+        !pages_commit(guard->addr, JEM_PAGE)) {
+        return;
+    }
+    jem_owner_clear(guard);
+    drop_structure_locked(cache, guard);
+    extent->size += JEM_PAGE;
+    cache->guard_count--;
+}
+
+/* Where the coming and going of extents of that class is counted. */
+static struct jem_extent_use *
+use_locked(struct jem_pagecache *cache, unsigned size_class)
+    REQUIRES(cache->lock)
+{
+    return size_class < JEM_SMALL_COUNT
+               ? &cache->slab_use
+               : &cache->large_uses[size_class - JEM_SMALL_COUNT];
 }
 
 /* Enters an extent in use, or takes it out; the owner map and I6. */
@@ -344,9 +476,16 @@ jem_pagecache_take(struct jem_pagecache *cache, size_t size, size_t align,
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX - size) {
         return NULL;
     }
+    if (cache->guard) {
+        size += JEM_PAGE;
+    }
     mtx_lock(&cache->lock);
     struct jem_extent *extent = take_locked(cache, size, align);
+    if (extent != NULL && cache->guard) {
+        put_guard_locked(cache, extent);
+    }
     if (extent != NULL) {
+        use_locked(cache, size_class)->taken_count++;
         enter_locked(cache, extent, size_class, shard);
     }
     mtx_unlock(&cache->lock);
@@ -407,9 +546,13 @@ purge_locked(struct jem_pagecache *cache, enum jem_extent_state state,
         mtx_lock(&cache->lock);
         cache->purged_count += count;
         for (unsigned i = 0; i < count; i++) {
+            cache->purged_pages += stash[i]->size / JEM_PAGE;
             jem_owner_clear(stash[i]);
             free_locked(cache, stash[i], now[i]);
         }
+    }
+    if (!cache->retain) {
+        unmap_retained_locked(cache);
     }
 }
 
@@ -464,14 +607,25 @@ jem_pagecache_set_decay(
 
 /* ---- giving and resizing */
 
+static void
+give_locked(struct jem_pagecache *cache, struct jem_extent *extent)
+    REQUIRES(cache->lock)
+{
+    leave_locked(cache, extent);
+    use_locked(cache, extent->size_class)->given_count++;
+    extent->zeroed = false;
+    if (cache->guard) {
+        take_guard_locked(cache, extent);
+    }
+    free_locked(cache, extent, JEM_DIRTY);
+}
+
 void
 jem_pagecache_give(struct jem_pagecache *cache, struct jem_extent *extent)
 {
     ASSERT(extent->arena == cache->arena && extent->state == JEM_ACTIVE);
     mtx_lock(&cache->lock);
-    leave_locked(cache, extent);
-    extent->zeroed = false;
-    free_locked(cache, extent, JEM_DIRTY);
+    give_locked(cache, extent);
     if (cache->dirty_decay.time_ms == 0) {
         purge_locked(cache, JEM_DIRTY, 0, cache->muzzy_decay.time_ms != 0);
     }
@@ -505,7 +659,7 @@ static bool
 resize_locked(struct jem_pagecache *cache, struct jem_extent *extent,
     size_t new_size) REQUIRES(cache->lock)
 {
-    if (!reserve_structures_locked(cache, 2)) {
+    if (cache->guard || !reserve_structures_locked(cache, 2)) {
         return false;
     }
     if (new_size > extent->size) {
@@ -526,6 +680,10 @@ jem_pagecache_resize(
     mtx_lock(&cache->lock);
     leave_locked(cache, extent);
     bool resized = resize_locked(cache, extent, new_size);
+    if (resized) {
+        use_locked(cache, old_class)->given_count++;
+        use_locked(cache, size_class)->taken_count++;
+    }
     enter_locked(cache, extent, resized ? size_class : old_class, 0);
     mtx_unlock(&cache->lock);
     return resized;
@@ -534,9 +692,39 @@ jem_pagecache_resize(
 /* ---- life */
 
 void
+jem_pagecache_reset(struct jem_pagecache *cache)
+{
+    mtx_lock(&cache->lock);
+    for (struct jem_region *region = cache->regions; region != NULL;
+         region = region->next) {
+        char *end = region->addr + region->size;
+        for (char *addr = region->addr; addr < end;) {
+            struct jem_extent *extent = jem_owner_extent(jem_owner_get(addr));
+            if (extent->state == JEM_ACTIVE &&
+                jem_class_is_block(extent->size_class)) {
+                give_locked(cache, extent);
+            }
+            addr = extent->addr + extent->size;
+        }
+    }
+    mtx_unlock(&cache->lock);
+}
+
+void
+jem_pagecache_unmap(struct jem_pagecache *cache)
+{
+    mtx_lock(&cache->lock);
+    purge_locked(cache, JEM_DIRTY, 0, false);
+    purge_locked(cache, JEM_MUZZY, 0, false);
+    unmap_retained_locked(cache);
+    cache->grow_size = GROW_SIZE_MIN;
+    mtx_unlock(&cache->lock);
+}
+
+void
 jem_pagecache_init(struct jem_pagecache *cache, struct jem_arena *arena,
-    unsigned arena_index, struct meta *meta, int64_t dirty_decay_ms,
-    int64_t muzzy_decay_ms, bool huge)
+    unsigned arena_index, struct meta *meta, struct jem_mapped *mapped,
+    const struct jem_options *options)
 {
     uint64_t now_ns = machine.clock_ns();
     mtx_init(&cache->lock, MTX_EXTENT);
@@ -548,16 +736,24 @@ jem_pagecache_init(struct jem_pagecache *cache, struct jem_arena *arena,
         list_init(&cache->free[s].by_age);
         atomic_init(&cache->free[s].pages, 0);
     }
-    jem_decay_init(&cache->dirty_decay, dirty_decay_ms, now_ns);
-    jem_decay_init(&cache->muzzy_decay, muzzy_decay_ms, now_ns);
+    jem_decay_init(&cache->dirty_decay, options->dirty_decay_ms, now_ns);
+    jem_decay_init(&cache->muzzy_decay, options->muzzy_decay_ms, now_ns);
     list_init(&cache->spare);
     cache->regions = NULL;
+    cache->spare_regions = NULL;
+    cache->mapped = mapped;
     cache->mapped_size = 0;
+    cache->guard_count = 0;
     cache->large_size = 0;
     cache->large_count = 0;
     cache->grow_size = GROW_SIZE_MIN;
     cache->purged_count = 0;
-    cache->huge = huge;
+    cache->purged_pages = 0;
+    cache->thp = options->thp;
+    cache->retain = options->retain;
+    cache->guard = options->guard;
+    memset(&cache->slab_use, 0, sizeof cache->slab_use);
+    memset(cache->large_uses, 0, sizeof cache->large_uses);
 }
 
 void
@@ -601,6 +797,7 @@ check_regions_locked(struct jem_pagecache *cache) REQUIRES(cache->lock)
 {
     size_t large_size = 0;
     size_t large_count = 0;
+    size_t guard_count = 0;
     for (struct jem_region *region = cache->regions; region != NULL;
          region = region->next) {
         char *end = region->addr + region->size;
@@ -612,15 +809,17 @@ check_regions_locked(struct jem_pagecache *cache) REQUIRES(cache->lock)
             CHECK(extent->arena == cache->arena);
             CHECK(extent->region == region); /* I4 */
             CHECK(extent->size <= (size_t)(end - addr));
-            if (!extent->slab && extent->size_class != JEM_CLASS_NONE) {
+            if (!extent->slab && jem_class_is_block(extent->size_class)) {
                 large_size += extent->size;
                 large_count++;
             }
+            guard_count += extent->size_class == JEM_CLASS_GUARD;
             addr += extent->size;
         }
     }
     CHECK(large_size == cache->large_size); /* I6 */
     CHECK(large_count == cache->large_count);
+    CHECK(guard_count == cache->guard_count);
 }
 
 void

@@ -11,6 +11,10 @@
  * address in the least page class that fits is taken, and what is over is split
  * off. A freed extent is joined with free neighbours of its kind.
  *
+ * With the option `guard` an inaccessible page follows each extent in use; when
+ * the kernel refuses, the page is there but accessible. Without the option
+ * `retain` a mapping that is wholly retained is given back.
+ *
  * Concurrency: any thread; each call takes pagecache.lock, of rank MTX_EXTENT,
  * and gives it up around madvise.
  * Failure: take returns NULL when out of memory. resize returns false when the
@@ -27,6 +31,7 @@
 #include "base/sync.h"
 #include "jemalloc/decay.h"
 #include "jemalloc/extent.h"
+#include "jemalloc/options.h"
 
 /* The free extents of one kind. */
 struct jem_free_extents {
@@ -49,6 +54,18 @@ struct jem_region {
     size_t size;
 };
 
+/* What all page caches of a heap have mapped. */
+struct jem_mapped {
+    _Atomic size_t size;
+    _Atomic size_t peak;
+};
+
+/* How many extents in use of one class there have been. */
+struct jem_extent_use {
+    uint64_t taken_count;
+    uint64_t given_count;
+};
+
 struct jem_pagecache {
     struct mtx lock;
     struct jem_arena *arena;
@@ -58,17 +75,25 @@ struct jem_pagecache {
     struct jem_decay dirty_decay, muzzy_decay;     /* [lock] */
     struct list spare;          /* [lock] extent structures without pages */
     struct jem_region *regions; /* [lock] */
-    size_t mapped_size;         /* [lock] */
-    size_t large_size;          /* [lock] bytes in ACTIVE extents, no slabs */
-    size_t large_count;         /* [lock] */
-    size_t grow_size;           /* [lock] least size of the next mapping */
-    size_t purged_count;        /* [lock] madvise calls, ever */
-    bool huge;                  /* ask for huge pages */
+    struct jem_region *spare_regions; /* [lock] structures without a mapping */
+    struct jem_mapped *mapped;        /* the heap's */
+    size_t mapped_size;               /* [lock] */
+    size_t guard_count;               /* [lock] guard pages */
+    size_t large_size;   /* [lock] bytes in ACTIVE extents, no slabs */
+    size_t large_count;  /* [lock] */
+    size_t grow_size;    /* [lock] least size of the next mapping */
+    size_t purged_count; /* [lock] madvise calls, ever */
+    size_t purged_pages; /* [lock] pages they were for */
+    enum jem_thp thp;    /* advice on huge pages */
+    bool retain;         /* [lock] keep what is wholly retained */
+    bool guard;          /* a guard page behind each extent in use */
+    struct jem_extent_use slab_use; /* [lock] of all small classes */
+    struct jem_extent_use large_uses[JEM_LARGE_COUNT]; /* [lock] */
 };
 
 void jem_pagecache_init(struct jem_pagecache *cache, struct jem_arena *arena,
-    unsigned arena_index, struct meta *meta, int64_t dirty_decay_ms,
-    int64_t muzzy_decay_ms, bool huge);
+    unsigned arena_index, struct meta *meta, struct jem_mapped *mapped,
+    const struct jem_options *options);
 /* Unmaps everything, blocks in use included. */
 void jem_pagecache_fini(struct jem_pagecache *cache);
 
@@ -83,6 +108,12 @@ void jem_pagecache_give(struct jem_pagecache *cache, struct jem_extent *extent);
  * behind it, or shorter. */
 bool jem_pagecache_resize(struct jem_pagecache *cache,
     struct jem_extent *extent, unsigned size_class);
+
+/* Makes every extent in use a dirty one: their blocks are gone. The caller sees
+ * to it that nobody uses them, and that no slab is known to a bin. */
+void jem_pagecache_reset(struct jem_pagecache *cache);
+/* Gives every mapping back that has no extent in use. */
+void jem_pagecache_unmap(struct jem_pagecache *cache);
 
 /* Lets time do its work: purges what may not be kept any longer. */
 void jem_pagecache_tick(struct jem_pagecache *cache);

@@ -27,6 +27,7 @@
 #define JEM_QUANTUM_SHIFT 4u
 #define JEM_SMALL_COUNT   36u  /* 8 ... 14336 */
 #define JEM_CLASS_COUNT   232u /* ... 7 << 60 */
+#define JEM_LARGE_COUNT   (JEM_CLASS_COUNT - JEM_SMALL_COUNT)
 #define JEM_SMALL_MAX     ((size_t)14336)
 #define JEM_SIZE_MAX      ((size_t)7 << 60)
 #define JEM_LOOKUP_MAX    ((size_t)4096) /* classes of these by one load */

@@ -84,13 +84,18 @@ jem_tcache_init(
         struct jem_tbin *bin = &tcache->bins[class];
         bin->empty = bin->floor = slot;
         jem_tbin_set_top(bin, slot);
-        bin->full = slot + first_capacity(class);
+        bin->full = slot;
         slot += slot_count(class);
         tcache->uses[class] =
             (struct jem_tbin_use){.fill_shift = FILL_SHIFT_NEW};
     }
     tcache->heap = heap;
+    tcache->class_limit = 0;
     tcache->shard = shard;
+    tcache->is_explicit = false;
+    tcache->counting = false;
+    tcache->allocated_size = 0;
+    tcache->deallocated_size = 0;
     tcache->settled = false;
     tcache->event_count = 0;
     tcache->collect_class = 0;
@@ -128,6 +133,24 @@ jem_tcache_drain(struct jem_tcache *tcache)
     }
 }
 
+void
+jem_tcache_limit(struct jem_tcache *tcache, unsigned class_limit)
+{
+    ASSERT(class_limit <= JEM_TCACHE_CLASSES);
+    for (unsigned class = 0; class < JEM_TCACHE_CLASSES; class ++) {
+        struct jem_tbin *bin = &tcache->bins[class];
+        bool was_cached = class < tcache->class_limit;
+        if (class >= class_limit) {
+            flush_oldest(tcache, class, jem_tbin_count(bin));
+            bin->full = bin->empty;
+        } else if (!was_cached) {
+            bin->full = bin->empty + first_capacity(class);
+        }
+    }
+    tcache->class_limit = class_limit;
+    tcache->collect_class = 0;
+}
+
 /* ---- collecting */
 
 /* Flushes what one bin did not need since its last turn. */
@@ -161,7 +184,7 @@ count_event(struct jem_tcache *tcache)
     unsigned event = ++tcache->event_count;
     if ((event & (COLLECT_EVENTS - 1)) == 0) {
         unsigned class = tcache->collect_class;
-        tcache->collect_class = (class + 1) % JEM_TCACHE_CLASSES;
+        tcache->collect_class = (class + 1) % tcache->class_limit;
         collect_bin(tcache, class);
     }
     if ((event & (TICK_EVENTS - 1)) == 0) {
@@ -238,6 +261,7 @@ jem_tcache_check(const struct jem_tcache *tcache)
         void **top = jem_tbin_top(bin);
         CHECK(bin->empty <= bin->floor && bin->floor <= top); /* I1 */
         CHECK(top <= bin->full);
+        CHECK(class < tcache->class_limit || bin->full == bin->empty);
         for (void **slot = bin->empty; slot != top; slot++) { /* I2 */
             struct jem_owner owner = jem_owner_get(*slot);
             CHECK(owner.word != 0 && jem_owner_class(owner) == class);

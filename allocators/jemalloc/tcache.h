@@ -11,6 +11,7 @@
  * stands at half of what the bin held: if top never came down to it, what is
  * below was not needed, and three quarters of it are flushed. A bin that runs
  * both full and empty between two collections is given twice the room.
+ * The bins of classes that are not cached are both empty and full at once.
  *
  * Concurrency: a tcache belongs to one thread. fill, flush and drain take the
  * locks of bins and page caches. Any thread may ask for a bin's count: top is an
@@ -52,7 +53,13 @@ struct jem_tcache {
     struct jem_arena *arena;
     struct jem_tbin bins[JEM_TCACHE_CLASSES];
     struct jem_tbin_use uses[JEM_TCACHE_CLASSES];
+    unsigned class_limit; /* classes below are cached; 0: the cache is off */
     unsigned shard;
+    bool is_explicit; /* of no thread */
+    unsigned index;   /* explicit: its place in the heap's table */
+    bool counting;    /* its thread's blocks are counted, and so it is off */
+    uint64_t allocated_size;   /* [its thread] since counting */
+    uint64_t deallocated_size; /* [its thread] */
     bool settled; /* it stays with its arena: it has taken or given a block */
     unsigned event_count;   /* fills and flushes: the clock of collection */
     unsigned collect_class; /* whose turn it is */
@@ -70,9 +77,12 @@ extern struct jem_tcache jem_tcache_none;
 
 /* Bytes of a tcache with its stacks. */
 size_t jem_tcache_size(void);
-/* In zeroed memory of that size. */
+/* In zeroed memory of that size. It is off at first. */
 void jem_tcache_init(
     struct jem_tcache *tcache, struct jem_heap *heap, unsigned shard);
+/* From now on it caches the classes below the limit. What is cached above goes
+ * back to the arenas. */
+void jem_tcache_limit(struct jem_tcache *tcache, unsigned class_limit);
 
 /* A block of that class; the bin had none above its floor. *zeroed only for
  * large classes. */
