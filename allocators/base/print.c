@@ -14,11 +14,34 @@
 
 #include "base/check.h"
 
+/* A sink wants a NUL behind the text. */
+#define PRINT_FULL (sizeof(((struct print *)NULL)->buffer) - 1)
+
 void
 print_init(struct print *print, int fd)
 {
     print->fd = fd;
+    print->sink = NULL;
     print->used_size = 0;
+}
+
+void
+print_init_sink(struct print *print, print_sink_fn *sink, void *arg)
+{
+    print->fd = -1;
+    print->sink = sink;
+    print->sink_arg = arg;
+    print->used_size = 0;
+}
+
+static void
+flush_to_sink(struct print *print)
+{
+    if (print->used_size > 0) {
+        print->buffer[print->used_size] = '\0';
+        print->used_size = 0;
+        print->sink(print->sink_arg, print->buffer);
+    }
 }
 
 void
@@ -27,6 +50,10 @@ print_flush(struct print *print)
     int saved_errno = errno;
     size_t done = 0;
 
+    if (print->sink != NULL) {
+        flush_to_sink(print);
+        return;
+    }
     while (done < print->used_size) {
         ssize_t count =
             write(print->fd, print->buffer + done, print->used_size - done);
@@ -44,14 +71,14 @@ void
 print_chars(struct print *print, const char *chars, size_t size)
 {
     while (size > 0) {
-        size_t room = sizeof(print->buffer) - print->used_size;
+        size_t room = PRINT_FULL - print->used_size;
         size_t count = size < room ? size : room;
 
         memcpy(print->buffer + print->used_size, chars, count);
         print->used_size += count;
         chars += count;
         size -= count;
-        if (print->used_size == sizeof(print->buffer)) {
+        if (print->used_size == PRINT_FULL) {
             print_flush(print);
         }
     }

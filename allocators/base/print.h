@@ -4,7 +4,8 @@
  *     dumps, statistics, misuse reports --> print --> write(2)
  *
  * A small buffer on the caller's stack, written when full and at the end. It
- * is safe in a signal handler, in a forked child and inside a heap lock.
+ * is safe in a signal handler, in a forked child and inside a heap lock; with a
+ * sink, as safe as that is.
  *
  * Concurrency: a struct print belongs to one thread.
  * Failure: a failed write is dropped; interrupted ones go on. errno is kept.
@@ -14,13 +15,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Takes what is printed in place of a file; text ends in NUL. */
+typedef void print_sink_fn(void *arg, const char *text);
+
 struct print {
     int fd;
+    print_sink_fn *sink; /* or NULL */
+    void *sink_arg;
     size_t used_size;
     char buffer[512];
 };
 
 void print_init(struct print *print, int fd);
+void print_init_sink(struct print *print, print_sink_fn *sink, void *arg);
 void print_flush(struct print *print);
 
 void print_text(struct print *print, const char *text);

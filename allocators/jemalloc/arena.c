@@ -28,25 +28,27 @@ jem_arena_init(struct jem_arena *arena, struct jem_heap *heap, unsigned index,
     }
 }
 
-void
-jem_arena_fini(struct jem_arena *arena)
+static void
+act_on_bins(struct jem_arena *arena, void (*act)(struct jem_bin *bin))
 {
     for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
         for (unsigned shard = 0; shard < arena->shard_count; shard++) {
-            jem_bin_fini(&arena->bins[shard][class]);
+            act(&arena->bins[shard][class]);
         }
     }
+}
+
+void
+jem_arena_fini(struct jem_arena *arena)
+{
+    act_on_bins(arena, jem_bin_fini);
     jem_pagecache_fini(&arena->pages);
 }
 
 void
 jem_arena_reset(struct jem_arena *arena)
 {
-    for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
-        for (unsigned shard = 0; shard < arena->shard_count; shard++) {
-            jem_bin_reset(&arena->bins[shard][class]);
-        }
-    }
+    act_on_bins(arena, jem_bin_reset);
     jem_pagecache_reset(&arena->pages);
 }
 
@@ -61,6 +63,8 @@ jem_arena_destroy(struct jem_arena *arena)
 void
 jem_arena_revive(struct jem_arena *arena, const struct jem_options *options)
 {
+    act_on_bins(arena, jem_bin_clear_counts);
+    jem_pagecache_clear_counts(&arena->pages);
     jem_pagecache_set_decay(&arena->pages, JEM_DIRTY, options->dirty_decay_ms);
     jem_pagecache_set_decay(&arena->pages, JEM_MUZZY, options->muzzy_decay_ms);
     atomic_store(&arena->exists, true);
@@ -131,7 +135,15 @@ void
 jem_arena_tick(struct jem_arena *arena, unsigned turn)
 {
     drain_class(arena, turn % JEM_SMALL_COUNT, false);
-    jem_pagecache_tick(&arena->pages);
+    if (!jem_heap_has_background(arena->heap)) {
+        jem_pagecache_tick(&arena->pages);
+    }
+}
+
+void
+jem_arena_decay(struct jem_arena *arena)
+{
+    jem_pagecache_decay(&arena->pages);
 }
 
 bool
@@ -148,11 +160,7 @@ jem_arena_purge(struct jem_arena *arena)
 void
 jem_arena_check(struct jem_arena *arena)
 {
-    for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
-        for (unsigned shard = 0; shard < arena->shard_count; shard++) {
-            jem_bin_check(&arena->bins[shard][class]);
-        }
-    }
+    act_on_bins(arena, jem_bin_check);
     jem_pagecache_check(&arena->pages);
 }
 

@@ -14,6 +14,7 @@
 
 #include "jemalloc/bin.h"
 #include "jemalloc/pagecache.h"
+#include "jemalloc/stats.h"
 
 #define JEM_SHARDS_MAX JEM_OWNER_SHARDS_MAX
 
@@ -26,6 +27,7 @@ struct jem_arena {
     _Atomic bool exists;           /* false: destroyed, and empty */
     _Atomic unsigned thread_count; /* threads bound to it */
     struct jem_pagecache pages;
+    struct jem_arena_stats stats; /* [stats.lock] of the last refresh */
     struct jem_bin bins[JEM_SHARDS_MAX][JEM_SMALL_COUNT];
 };
 
@@ -63,9 +65,10 @@ jem_arena_exists(const struct jem_arena *arena)
 void jem_arena_revive(
     struct jem_arena *arena, const struct jem_options *options);
 
-/* Lets time do its work: pages decay, and one small class, whose turn it is,
- * drains what its stash did not need. */
+/* Lets time do its work: one small class, whose turn it is, drains what its
+ * stash did not need, and pages decay, unless a background thread sees to it. */
 void jem_arena_tick(struct jem_arena *arena, unsigned turn);
+void jem_arena_decay(struct jem_arena *arena); /* pages decay */
 /* Drains all stashes and purges all unused pages; true if there were any. */
 bool jem_arena_purge(struct jem_arena *arena);
 

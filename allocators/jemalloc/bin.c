@@ -58,12 +58,20 @@ jem_bin_init(struct jem_bin *bin, unsigned size_class, unsigned shard)
     mtx_init(&bin->lock, MTX_BIN);
     bin->size_class = size_class;
     bin->shard = shard;
+    jem_bin_clear_counts(bin);
+    jem_bin_reset(bin);
+}
+
+void
+jem_bin_clear_counts(struct jem_bin *bin)
+{
+    mtx_lock(&bin->lock);
     bin->contended_count = 0;
     bin->taken_count = 0;
     bin->given_count = 0;
     bin->fill_count = 0;
     bin->flush_count = 0;
-    jem_bin_reset(bin);
+    mtx_unlock(&bin->lock);
 }
 
 void

@@ -62,6 +62,8 @@ size_t jem_bin_give(struct jem_bin *bin, struct jem_pagecache *cache,
  * drain; all of them, if so told. */
 void jem_bin_drain(struct jem_bin *bin, struct jem_pagecache *cache, bool all);
 
+/* Starts the counts of what has been anew; nothing may be in use. */
+void jem_bin_clear_counts(struct jem_bin *bin);
 /* Forgets all slabs and regions; the caller makes their pages free. */
 void jem_bin_reset(struct jem_bin *bin);
 

@@ -305,6 +305,8 @@ new_heap(bool is_main)
     }
     atomic_init(&heap->arena_end, heap->auto_count);
     meta_init(&heap->meta, heap + 1, own_size - sizeof *heap);
+    jem_stats_init(&heap->stats);
+    atomic_init(&heap->has_background, false);
     mtx_init(&heap->arenas_lock, MTX_ARENA_LIST);
     local_set_init(&heap->tcaches, &tcache_kind, is_main ? main_place : NULL,
         is_main ? &jem_tcache_none.local : NULL);
@@ -364,6 +366,7 @@ jem_heap_delete(struct jem_heap *heap)
         jem_arena_fini(arena);
     }
     mtx_fini(&heap->arenas_lock);
+    mtx_fini(&heap->stats.lock);
     meta_fini(&heap->meta);
     (void)pages_unmap(heap, heap->own_size);
 }
@@ -441,7 +444,7 @@ create_arena_locked(struct jem_heap *heap) REQUIRES(heap->arenas_lock)
             return i;
         }
     }
-    if (end == JEM_ARENAS_MAX || make_arena_locked(heap, end) == NULL) {
+    if (end == JEM_ARENAS_MAX - 1 || make_arena_locked(heap, end) == NULL) {
         return JEM_NO_INDEX;
     }
     /* Who reads it finds the arena by an acquire of its own. */
@@ -481,12 +484,15 @@ jem_heap_destroy_arena(struct jem_heap *heap, struct jem_arena *arena)
         return false;
     }
     leave_arena(heap, arena, other);
+    mtx_lock(&heap->stats.lock);
     mtx_lock(&heap->arenas_lock);
     bool unused = thread_count(arena) == 0;
     if (unused) {
         jem_arena_destroy(arena);
+        jem_stats_retire_locked(heap, arena);
     }
     mtx_unlock(&heap->arenas_lock);
+    mtx_unlock(&heap->stats.lock);
     return unused;
 }
 

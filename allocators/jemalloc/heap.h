@@ -28,17 +28,19 @@
 
 #define JEM_ARENAS_MAX      JEM_OWNER_ARENAS_MAX
 #define JEM_AUTO_ARENAS_MAX (JEM_ARENAS_MAX / 2)
-#define JEM_CACHES_MAX      4096u /* explicit caches */
+#define JEM_CACHES_MAX      4094u /* explicit caches; mallocx has 12 bits */
 #define JEM_NO_INDEX        UINT32_MAX
 
 struct jem_heap {
     struct meta meta;
-    struct jem_options options; /* the decay times: [arenas_lock] */
-    size_t own_size;            /* of the mapping that this stands in */
-    struct jem_mapped mapped;   /* by all arenas */
-    struct mtx arenas_lock;     /* who walks the arenas, or destroys one */
-    unsigned auto_count;        /* fixed at init */
-    _Atomic unsigned arena_end; /* indexes below may have an arena */
+    struct jem_options options;  /* the decay times: [arenas_lock] */
+    size_t own_size;             /* of the mapping that this stands in */
+    struct jem_mapped mapped;    /* by all arenas */
+    struct jem_stats stats;      /* of the last refresh */
+    _Atomic bool has_background; /* a thread purges what has decayed */
+    struct mtx arenas_lock;      /* who walks the arenas, or destroys one */
+    unsigned auto_count;         /* fixed at init */
+    _Atomic unsigned arena_end;  /* indexes below may have an arena */
     _Atomic(struct jem_arena *) arenas[JEM_ARENAS_MAX];
     unsigned bound_count;     /* [tcaches.lock] threads bound, ever */
     struct local_set tcaches; /* each thread's struct jem_tcache */
@@ -93,6 +95,12 @@ struct jem_arena *jem_heap_any_arena(struct jem_heap *heap);
 unsigned jem_heap_create_arena(struct jem_heap *heap);
 /* Destroys an explicit arena. False when a thread is bound to it. */
 bool jem_heap_destroy_arena(struct jem_heap *heap, struct jem_arena *arena);
+
+static inline bool
+jem_heap_has_background(const struct jem_heap *heap)
+{
+    return atomic_load_explicit(&heap->has_background, memory_order_relaxed);
+}
 
 /* Every arena that there is. A destroyed one is among them, and empty. With
  * arenas_lock held, or the heap quiet, none is destroyed meanwhile. */

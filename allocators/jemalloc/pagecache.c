@@ -580,6 +580,25 @@ jem_pagecache_tick(struct jem_pagecache *cache)
     }
 }
 
+void
+jem_pagecache_decay(struct jem_pagecache *cache)
+{
+    uint64_t now_ns = machine.clock_ns();
+    mtx_lock(&cache->lock);
+    decay_locked(cache, JEM_DIRTY, now_ns);
+    decay_locked(cache, JEM_MUZZY, now_ns);
+    mtx_unlock(&cache->lock);
+}
+
+int64_t
+jem_pagecache_decay_ms(struct jem_pagecache *cache, enum jem_extent_state state)
+{
+    mtx_lock(&cache->lock);
+    int64_t decay_ms = decay_of(cache, state)->time_ms;
+    mtx_unlock(&cache->lock);
+    return decay_ms;
+}
+
 bool
 jem_pagecache_purge(struct jem_pagecache *cache)
 {
@@ -747,13 +766,21 @@ jem_pagecache_init(struct jem_pagecache *cache, struct jem_arena *arena,
     cache->large_size = 0;
     cache->large_count = 0;
     cache->grow_size = GROW_SIZE_MIN;
-    cache->purged_count = 0;
-    cache->purged_pages = 0;
     cache->thp = options->thp;
     cache->retain = options->retain;
     cache->guard = options->guard;
+    jem_pagecache_clear_counts(cache);
+}
+
+void
+jem_pagecache_clear_counts(struct jem_pagecache *cache)
+{
+    mtx_lock(&cache->lock);
+    cache->purged_count = 0;
+    cache->purged_pages = 0;
     memset(&cache->slab_use, 0, sizeof cache->slab_use);
     memset(cache->large_uses, 0, sizeof cache->large_uses);
+    mtx_unlock(&cache->lock);
 }
 
 void

@@ -112,15 +112,22 @@ bool jem_pagecache_resize(struct jem_pagecache *cache,
 /* Makes every extent in use a dirty one: their blocks are gone. The caller sees
  * to it that nobody uses them, and that no slab is known to a bin. */
 void jem_pagecache_reset(struct jem_pagecache *cache);
+/* Starts the counts of what has been anew; nothing may be in use. */
+void jem_pagecache_clear_counts(struct jem_pagecache *cache);
 /* Gives every mapping back that has no extent in use. */
 void jem_pagecache_unmap(struct jem_pagecache *cache);
 
 /* Lets time do its work: purges what may not be kept any longer. */
 void jem_pagecache_tick(struct jem_pagecache *cache);
+/* The same, but it waits for the lock rather than leave it for the next time. */
+void jem_pagecache_decay(struct jem_pagecache *cache);
 /* Purges all unused pages. True if there were any. */
 bool jem_pagecache_purge(struct jem_pagecache *cache);
 void jem_pagecache_set_decay(
     struct jem_pagecache *cache, enum jem_extent_state state, int64_t decay_ms);
+
+int64_t jem_pagecache_decay_ms(
+    struct jem_pagecache *cache, enum jem_extent_state state);
 
 void jem_pagecache_check(struct jem_pagecache *cache); /* aborts if broken */
 void jem_pagecache_dump(struct jem_pagecache *cache, int fd);

@@ -1,0 +1,150 @@
+/*
+ * stats.c - what an arena's structures say of themselves (contract: stats.h)
+ *
+ * Nothing is counted twice: the structures count what comes and goes under locks
+ * that they hold anyway, and the sums are made here.
+ *
+ *   I1  curregs = nmalloc - ndalloc in every bin; curlextents likewise.
+ */
+#include "jemalloc/stats.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "jemalloc/heap.h"
+#include "jemalloc/inspect.h"
+
+void
+jem_stats_init(struct jem_stats *stats)
+{
+    mtx_init(&stats->lock, MTX_OPTIONS);
+    stats->epoch = 0;
+}
+
+/* A struct of uint64_t is a vector. */
+static void
+add_numbers(void *sum, const void *more, size_t size)
+{
+    uint64_t *to = sum;
+    const uint64_t *from = more;
+    for (size_t i = 0; i < size / sizeof *to; i++) {
+        to[i] += from[i];
+    }
+}
+
+static void
+add_bin(struct jem_bin_stats *stats, struct jem_bin *bin)
+{
+    mtx_lock(&bin->lock);
+    const struct jem_bin_stats now = {
+        .nmalloc = bin->taken_count,
+        .ndalloc = bin->given_count,
+        .nfills = bin->fill_count,
+        .nflushes = bin->flush_count,
+        .curregs = bin->taken_count - bin->given_count,
+        .curslabs = bin->slab_count,
+        .nonfull_slabs = bin->nonfull.count,
+        .nwaits = bin->contended_count,
+    };
+    mtx_unlock(&bin->lock);
+    add_numbers(stats, &now, sizeof now);
+}
+
+static void
+collect_bins(struct jem_arena *arena, struct jem_arena_stats *stats)
+{
+    for (unsigned class = 0; class < JEM_SMALL_COUNT; class ++) {
+        struct jem_bin_stats *bin = &stats->bins[class];
+        for (unsigned shard = 0; shard < arena->shard_count; shard++) {
+            add_bin(bin, &arena->bins[shard][class]);
+        }
+        add_numbers(&stats->small, bin, sizeof *bin);
+        stats->small_allocated += bin->curregs * jem_class_size(class);
+    }
+}
+
+static void
+collect_large_locked(
+    const struct jem_pagecache *pages, struct jem_arena_stats *stats)
+{
+    for (unsigned i = 0; i < JEM_LARGE_COUNT; i++) {
+        const struct jem_extent_use *use = &pages->large_uses[i];
+        struct jem_lextent_stats *large = &stats->lextents[i];
+        large->nmalloc = use->taken_count;
+        large->ndalloc = use->given_count;
+        large->curlextents = use->taken_count - use->given_count;
+        add_numbers(&stats->large, large, sizeof *large);
+    }
+    stats->large_allocated = pages->large_size;
+}
+
+static void
+collect_pages(struct jem_pagecache *pages, struct jem_arena_stats *stats)
+{
+    mtx_lock(&pages->lock);
+    size_t retained = jem_free_extents_pages(&pages->free[JEM_RETAINED]);
+    size_t unguarded = pages->mapped_size / JEM_PAGE - pages->guard_count;
+    stats->dirty_decay_ms = (uint64_t)pages->dirty_decay.time_ms;
+    stats->muzzy_decay_ms = (uint64_t)pages->muzzy_decay.time_ms;
+    stats->pdirty = jem_free_extents_pages(&pages->free[JEM_DIRTY]);
+    stats->pmuzzy = jem_free_extents_pages(&pages->free[JEM_MUZZY]);
+    stats->pactive = unguarded - retained - stats->pdirty - stats->pmuzzy;
+    stats->mapped = pages->mapped_size - retained * JEM_PAGE;
+    stats->retained = retained * JEM_PAGE;
+    stats->resident = (unguarded - retained) * JEM_PAGE;
+    stats->nmadvise = pages->purged_count;
+    stats->purged = pages->purged_pages;
+    collect_large_locked(pages, stats);
+    mtx_unlock(&pages->lock);
+}
+
+static void
+collect_arena(struct jem_arena *arena)
+{
+    struct jem_arena_stats *stats = &arena->stats;
+    memset(stats, 0, sizeof *stats);
+    stats->exists = jem_arena_exists(arena);
+    stats->nthreads = atomic_load(&arena->thread_count);
+    collect_bins(arena, stats);
+    collect_pages(&arena->pages, stats);
+}
+
+void
+jem_stats_refresh_locked(struct jem_heap *heap)
+{
+    struct jem_stats *stats = &heap->stats;
+    struct alloc_stats sums;
+    struct jem_arena *arena;
+    unsigned i;
+    memset(&stats->all, 0, sizeof stats->all);
+    mtx_lock(&heap->arenas_lock);
+    JEM_ARENA_EACH (arena, i, heap) {
+        collect_arena(arena);
+        add_numbers(&stats->all, &arena->stats, sizeof arena->stats);
+    }
+    stats->all.dirty_decay_ms = (uint64_t)heap->options.dirty_decay_ms;
+    stats->all.muzzy_decay_ms = (uint64_t)heap->options.muzzy_decay_ms;
+    mtx_unlock(&heap->arenas_lock);
+    stats->all.exists = true;
+    jem_inspect_stats(heap, &sums);
+    stats->heap = (struct jem_heap_stats){
+        .allocated = sums.used_size,
+        .active = stats->all.pactive * JEM_PAGE,
+        .metadata = sums.meta_size,
+        .resident = stats->all.resident + sums.meta_size,
+        .mapped = stats->all.mapped + sums.meta_size,
+        .retained = stats->all.retained,
+    };
+    stats->epoch++;
+}
+
+void
+jem_stats_retire_locked(struct jem_heap *heap, struct jem_arena *arena)
+{
+    struct jem_arena_stats *destroyed = &heap->stats.destroyed;
+    collect_arena(arena);
+    add_numbers(destroyed, &arena->stats, sizeof arena->stats);
+    destroyed->exists = true;
+    destroyed->dirty_decay_ms = arena->stats.dirty_decay_ms;
+    destroyed->muzzy_decay_ms = arena->stats.muzzy_decay_ms;
+}
