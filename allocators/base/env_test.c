@@ -18,12 +18,16 @@ static bool flag;
 static const char *text;
 static size_t text_length;
 
+static const char *const colours[] = {"red", "green", NULL};
+static struct env_choice colour = {colours, 0};
+
 static const struct env_option options[] = {
     {"size", ENV_SIZE, &size, NULL, 16, UINT64_MAX},
     {"number", ENV_NUMBER, &number, NULL, (uint64_t)INT64_MIN, INT64_MAX},
     {"small", ENV_NUMBER, &number, NULL, (uint64_t)-5, 5},
     {"flag", ENV_FLAG, &flag, NULL, 0, 0},
     {"text", ENV_TEXT, &text, &text_length, 0, 0},
+    {"paint", ENV_CHOICE, &colour, NULL, 0, 0},
 };
 
 static unsigned
@@ -84,6 +88,22 @@ env_reads_numbers_flags_and_texts(void **state)
 }
 
 static void
+env_reads_choices_and_counts_what_is_bad(void **state)
+{
+    unsigned bad_count;
+
+    (void)state;
+    assert_int_equal(read_options("paint:green"), 1);
+    assert_int_equal(colour.chosen, 1);
+    setenv("BASE_OPTIONS", "paint:red,number:2", 1);
+    assert_int_equal(env_read_counting("base", "BASE_OPTIONS", options,
+                         sizeof(options) / sizeof(options[0]), &bad_count),
+        2);
+    assert_int_equal(colour.chosen, 0);
+    assert_int_equal(bad_count, 0);
+}
+
+static void
 env_reads_many_pairs_and_the_last_wins(void **state)
 {
     (void)state;
@@ -139,6 +159,8 @@ env_says_what_is_wrong_and_where(void **state)
     assert_complaint("number:9223372036854775808", 0,
         LINE("not a number", "number:9223372036854775808"));
     assert_complaint("number:--1", 0, LINE("not a number", "number:--1"));
+    assert_complaint(
+        "paint:redd", 0, LINE("not one of the choices", "paint:redd"));
     assert_complaint("flag:yes", 0, LINE("neither on nor off", "flag:yes"));
     assert_complaint("x:1,size:1k,y:2", 1,
         LINE("unknown option", "x:1") LINE("unknown option", "y:2"));
@@ -172,6 +194,7 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(env_reads_sizes),
         cmocka_unit_test(env_reads_numbers_flags_and_texts),
+        cmocka_unit_test(env_reads_choices_and_counts_what_is_bad),
         cmocka_unit_test(env_reads_many_pairs_and_the_last_wins),
         cmocka_unit_test(env_says_what_is_wrong_and_where),
         cmocka_unit_test(env_works_without_environ),

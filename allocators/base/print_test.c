@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/print.h"
@@ -125,6 +126,32 @@ print_keeps_errno_and_drops_what_cannot_be_written(void **state)
     assert_int_equal(print.used_size, 0);
 }
 
+/* A sink gets all of the text, in pieces that end in NUL. */
+static void
+append(void *arg, const char *text)
+{
+    strcat(arg, text);
+}
+
+static void
+print_hands_texts_to_a_sink(void **state)
+{
+    static char whole[2000];
+    struct print print;
+
+    (void)state;
+    print_init_sink(&print, append, whole);
+    print_flush(&print);
+    assert_string_equal(whole, "");
+    for (unsigned i = 0; i < 300; i++) {
+        print_format(&print, "%u,", i);
+    }
+    print_flush(&print);
+    assert_int_equal(strlen(whole), 10 * 2 + 90 * 3 + 200 * 4);
+    assert_string_equal(whole + strlen(whole) - 8, "298,299,");
+    assert_null(strstr(whole, ",,"));
+}
+
 int
 main(void)
 {
@@ -133,6 +160,7 @@ main(void)
         cmocka_unit_test(print_format_knows_its_conversions),
         cmocka_unit_test(print_passes_texts_longer_than_its_buffer),
         cmocka_unit_test(print_keeps_errno_and_drops_what_cannot_be_written),
+        cmocka_unit_test(print_hands_texts_to_a_sink),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 
 #include "base/machine.h"
 #include "jemalloc/arena.h"
+#include "jemalloc/block.h"
 #include "jemalloc/decay.h"
 #include "jemalloc/heap.h"
 
@@ -101,6 +102,74 @@ pagecache_keeps_what_the_curve_allows(void **state)
     machine = machine_kernel;
 }
 
+/* ---- an arena, as its threads use it */
+
+enum {
+    WAVE = 1000,      /* blocks freed at one time */
+    BLOCK_PAGES = 10, /* of each */
+    WAVES = 2,
+    GAP_STEPS = 67 /* between the waves: not a multiple of anything */
+};
+
+/* What both waves may have left, t steps of 1/200 after the first. */
+static double
+wanted_pages(unsigned t)
+{
+    double second = t < GAP_STEPS ? 0 : curve((t - GAP_STEPS) / 200.0);
+    return WAVE * BLOCK_PAGES * (curve(t / 200.0) + second);
+}
+
+/* 128 fills of a cache that is emptied each time. */
+static void
+make_events(struct jem_heap *heap, struct jem_tcache *tcache)
+{
+    for (unsigned i = 0; i < 128; i++) {
+        jem_block_give(
+            heap, tcache, jem_block_take(heap, tcache, 100, 1, false));
+        jem_tcache_drain(tcache);
+    }
+}
+
+/* Two waves of blocks are freed; then only small blocks come
+ * and go, whose fills and flushes are the arena's clock. What is dirty must be
+ * what the curve allows for both waves together. */
+static void
+arena_keeps_what_the_curve_allows_of_two_waves(void **state)
+{
+    static void *blocks[2 * WAVE * WAVES];
+    double worst = 0;
+    (void)state;
+    virtual_now_ns = 77 * SECOND_NS;
+    machine.clock_ns = virtual_clock;
+    struct jem_heap *heap = jem_heap_new();
+    struct jem_tcache *tcache = jem_heap_tcache(heap);
+    jem_tcache_limit(tcache, JEM_SMALL_COUNT); /* Large ones go straight. */
+    for (unsigned i = 0; i < 2 * WAVE * WAVES; i++) {
+        blocks[i] =
+            jem_block_take(heap, tcache, BLOCK_PAGES * JEM_PAGE, 1, false);
+        assert_non_null(blocks[i]);
+    }
+    for (unsigned t = 0; t <= 290; t++) {
+        if (t == 0 || t == GAP_STEPS) {
+            for (unsigned i = t == 0 ? 0 : 2; i < 2 * WAVE * WAVES; i += 4) {
+                jem_block_give(heap, tcache, blocks[i]);
+            }
+        }
+        make_events(heap, tcache);
+        double kept = (double)tcache->arena->pages.free[JEM_DIRTY].pages;
+        double off = kept - wanted_pages(t);
+        worst = off > worst ? off : -off > worst ? -off : worst;
+        virtual_now_ns += SECOND_NS / 20;
+    }
+    print_message(
+        "worst: %.2f%% of a wave\n", 100 * worst / (WAVE * BLOCK_PAGES));
+    assert_true(worst <= 0.02 * WAVE * BLOCK_PAGES);
+    jem_heap_check(heap);
+    local_drop(&heap->tcaches);
+    jem_heap_delete(heap);
+    machine = machine_kernel;
+}
+
 int
 main(void)
 {
@@ -108,6 +177,7 @@ main(void)
         cmocka_unit_test(decay_limit_follows_the_curve),
         cmocka_unit_test(decay_honours_never_and_at_once),
         cmocka_unit_test(pagecache_keeps_what_the_curve_allows),
+        cmocka_unit_test(arena_keeps_what_the_curve_allows_of_two_waves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
