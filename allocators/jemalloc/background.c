@@ -53,8 +53,12 @@ patience(struct jem_pagecache *pages)
 }
 
 static uint64_t
-serve_arena(struct jem_arena *arena, unsigned turn)
+serve_arena(struct jem_heap *heap, unsigned index, unsigned turn)
 {
+    struct jem_arena *arena = jem_heap_peek_arena(heap, index);
+    if (arena == NULL || !jem_arena_exists(arena)) {
+        return IDLE_NS;
+    }
     jem_arena_tick(arena, turn);
     jem_arena_decay(arena);
     return patience(&arena->pages);
@@ -66,18 +70,14 @@ jem_background_turn(struct jem_heap *heap)
     static _Atomic unsigned turn; /* whose stash is drained */
     unsigned now = atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed);
     uint64_t wait_ns = IDLE_NS;
-    for (unsigned i = 0; i < jem_heap_arena_end(heap); i++) {
-        bool may_vanish = i >= heap->auto_count;
-        if (may_vanish) {
-            mtx_lock(&heap->arenas_lock);
-        }
-        struct jem_arena *arena = jem_heap_peek_arena(heap, i);
-        if (arena != NULL && jem_arena_exists(arena)) {
-            wait_ns = shorter(wait_ns, serve_arena(arena, now));
-        }
-        if (may_vanish) {
-            mtx_unlock(&heap->arenas_lock);
-        }
+    for (unsigned i = 0; i < heap->auto_count; i++) {
+        wait_ns = shorter(wait_ns, serve_arena(heap, i, now));
+    }
+    /* Explicit ones may be destroyed, but not with the lock held. */
+    for (unsigned i = heap->auto_count; i < jem_heap_arena_end(heap); i++) {
+        mtx_lock(&heap->arenas_lock);
+        wait_ns = shorter(wait_ns, serve_arena(heap, i, now));
+        mtx_unlock(&heap->arenas_lock);
     }
     return wait_ns;
 }
