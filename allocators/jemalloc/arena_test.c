@@ -153,7 +153,7 @@ child_of_busy_threads_is_whole(void **state)
     for (unsigned i = 0; i < 4; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, work, NULL), 0);
     }
-    for (unsigned round = 0; round < 40; round++) {
+    for (unsigned round = 0; round < 15; round++) {
         int status;
         pid_t child = fork();
         assert_true(child >= 0);

@@ -54,9 +54,9 @@ void jem_malloc_stats(void);
 #define JEM_MALLOCX_LG_ALIGN(log2) ((int)(log2))
 #define JEM_MALLOCX_ALIGN(align)   ((int)__builtin_ctzl(align))
 #define JEM_MALLOCX_ZERO           0x40
-#define JEM_MALLOCX_TCACHE(index)  ((int)(((index) + 2) << 8))
+#define JEM_MALLOCX_TCACHE(index)  ((int)(((unsigned)(index) + 2) << 8))
 #define JEM_MALLOCX_TCACHE_NONE    JEM_MALLOCX_TCACHE(-1)
-#define JEM_MALLOCX_ARENA(index)   ((int)(((index) + 1) << 20))
+#define JEM_MALLOCX_ARENA(index)   ((int)(((unsigned)(index) + 1) << 20))
 
 void *jem_mallocx(size_t size, int flags);
 void *jem_rallocx(void *block, size_t size, int flags);

@@ -38,11 +38,13 @@ static int
 set_up(void **state)
 {
     static struct jem_arena none;
+    static _Alignas(64) char first[4096];
+    memset(first, 0, sizeof first);
     (void)state;
     machine.clock_ns = virtual_clock;
     options = *jem_heap_options();
     arena = &none;
-    meta_init(&meta, NULL, 0);
+    meta_init(&meta, first, sizeof first);
     memset(&mapped, 0, sizeof mapped);
     jem_pagecache_init(&cache, arena, 9, &meta, &mapped, &options);
     return 0;
