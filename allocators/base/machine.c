@@ -132,7 +132,7 @@ kernel_cpu(void)
 /* The system call, not sysconf: that one reads files, and the C library may
  * take memory for it. */
 static unsigned
-kernel_cpu_count(void)
+count_cpus(void)
 {
     int saved_errno = errno;
     unsigned long mask[1024 / sizeof(unsigned long)] = {0}; /* 8192 CPUs */
@@ -144,6 +144,24 @@ kernel_cpu_count(void)
     }
     errno = saved_errno;
     return count == 0 ? 1 : count;
+}
+
+static _Atomic unsigned loaded_count;
+
+/* As the program is loaded. Later the thread that asks may have bound itself to
+ * one CPU; the others still run elsewhere, and it pays to spin for them. */
+__attribute__((constructor(101))) static void
+count_at_load(void)
+{
+    atomic_store_explicit(&loaded_count, count_cpus(), memory_order_relaxed);
+}
+
+static unsigned
+kernel_cpu_count(void)
+{
+    unsigned count = atomic_load_explicit(&loaded_count, memory_order_relaxed);
+
+    return count == 0 ? count_cpus() : count;
 }
 
 /* Early in boot the kernel's pool may be empty. Waiting would hang init, so

@@ -42,7 +42,7 @@ struct machine {
 
     uint64_t (*clock_ns)(void);  /* monotonic */
     unsigned (*cpu)(void);       /* the CPU the caller runs on; a hint */
-    unsigned (*cpu_count)(void); /* CPUs that this process may use */
+    unsigned (*cpu_count)(void); /* of the process, when it was loaded */
     uint64_t (*random)(void);    /* unpredictable bits, for cookies and keys */
 };
 

@@ -120,6 +120,22 @@ machine_knows_time_and_place(void **state)
     assert_true(CPU_ISSET(machine.cpu(), &set));
 }
 
+/* Locks spin for threads that run elsewhere, wherever the first to ask runs. */
+static void
+machine_counts_the_cpus_of_the_process(void **state)
+{
+    cpu_set_t all, one;
+
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+    CPU_ZERO(&one);
+    CPU_SET(machine.cpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+    unsigned count = machine.cpu_count();
+    assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+    assert_int_equal(count, CPU_COUNT(&all));
+}
+
 static void
 machine_random_does_not_repeat(void **state)
 {
@@ -153,6 +169,7 @@ main(void)
         cmocka_unit_test(machine_futex_wait_returns_on_change_and_timeout),
         cmocka_unit_test(machine_futex_wake_wakes),
         cmocka_unit_test(machine_knows_time_and_place),
+        cmocka_unit_test(machine_counts_the_cpus_of_the_process),
         cmocka_unit_test(machine_random_does_not_repeat),
         cmocka_unit_test(machine_starts_as_the_kernel_and_can_be_put_back),
     };
