@@ -68,6 +68,19 @@ is_over(const struct proof *proof)
            (proof->stop != NULL && atomic_load(proof->stop));
 }
 
+/* Adds what a runner does at a program's end: the blocks left are freed, in the
+ * order of their slots. */
+static bool
+append_frees(struct program *program, uint32_t slot_count)
+{
+    bool good = true;
+    for (uint32_t slot = 0; good && slot < slot_count; slot++) {
+        const struct op op = {.kind = OP_FREE, .slot = slot};
+        good = program_add(program, 0, &op);
+    }
+    return good;
+}
+
 /* Adds program `more` at the end of each thread's list. */
 static bool
 append(struct program *program, const struct program *more)
@@ -95,7 +108,9 @@ generate(const struct proof_origin *origin, uint64_t first,
         program_clear(part);
         if (!origin->scenario->generate(
                 part, origin->seed, index, origin->thread_count) ||
-            !append(program, part)) {
+            !append(program, part) ||
+            (index < origin->index &&
+                !append_frees(program, part->slot_count))) {
             return false;
         }
     }

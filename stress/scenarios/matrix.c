@@ -11,6 +11,10 @@
  * nothing: cell i is the same program in every run, and most have one thread.
  * Modest sections come first, so that a heap which they broke is not what a
  * risky cell gets the blame for.
+ *
+ * A pass goes over the list SWEEPS times, through every SWEEPS-th program each
+ * time: what many cells show is seen in the first sweep, so soon even where the
+ * machine is busy and a whole pass takes long.
  */
 #include "scenarios/matrix.h"
 
@@ -18,6 +22,8 @@
 
 #include "base/check.h"
 #include "scenarios/list.h"
+
+#define SWEEPS 16
 
 static const struct matrix_section *const sections[] = {
     &matrix_zero_sizes,
@@ -43,6 +49,21 @@ count_programs(void)
     return count;
 }
 
+/* The place in the list of the program that a pass plays at that position. */
+static uint64_t
+place_of(uint64_t position)
+{
+    uint64_t count = count_programs();
+    uint64_t sweep = 0, length = (count + SWEEPS - 1) / SWEEPS;
+
+    while (position >= length) {
+        position -= length;
+        sweep++;
+        length = (count - sweep + SWEEPS - 1) / SWEEPS;
+    }
+    return sweep + position * SWEEPS;
+}
+
 static bool
 generate(struct program *program, uint64_t seed, uint64_t index,
     unsigned thread_count)
@@ -51,7 +72,7 @@ generate(struct program *program, uint64_t seed, uint64_t index,
 
     (void)seed;
     (void)thread_count;
-    index %= count_programs();
+    index = place_of(index % count_programs());
     writer_begin(&writer, program, scenario_matrix.name, 0, index);
     for (size_t i = 0; i < MATRIX_COUNT(sections); i++) {
         uint64_t count = sections[i]->program_count();

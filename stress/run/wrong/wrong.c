@@ -120,13 +120,13 @@ carve(size_t class)
     return (struct free_block *)(void *)(header + 1);
 }
 
-/* The window of WRONG_RACE is a wide one, which threads meet in even where they
- * hardly ever run at once. Narrow ones are for `malstrom explore`. */
+/* The windows of WRONG_RACE and WRONG_FORK are wide ones, which threads meet in
+ * even where they hardly ever run at once. Narrow ones are for explore. */
 static void
 linger(void)
 {
-    static _Atomic unsigned pop_count;
-    if (atomic_fetch_add(&pop_count, 1) % 16 == 0) {
+    static _Atomic unsigned visit_count;
+    if (atomic_fetch_add(&visit_count, 1) % 16 == 0) {
         sched_yield();
     }
 }
@@ -141,7 +141,7 @@ pop(size_t class)
     struct free_block *block = free_lists[class];
     if (block != NULL) {
         struct free_block *next = block->next;
-        if (!locks) {
+        if (!locks || wrong == WRONG_FORK) {
             linger();
         }
         free_lists[class] = next;

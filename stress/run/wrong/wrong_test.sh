@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # wrong_test.sh MALSTROM LIBRARY-DIRECTORY CC BUG KIND MODE
 #
-# A small malloc with one bug: malstrom finds it within ten seconds, by the KIND
-# it is. MODE says what else must hold of what it wrote:
+# A small malloc with one bug: malstrom finds it, by the KIND it is. That takes
+# seconds; a machine that is busy with other things has half a minute. MODE says
+# what else must hold of what was written:
 #   exact    the program has at most 10 operations and shows it every time, and
 #            the C program made of it fails alone
 #   stuck    the same, but fewer times: each takes seconds
-#   threads  nothing; it takes threads that happen to meet, and may take longer
+#   threads  nothing; it takes threads that happen to meet
 #   silent   there is no bug, and no finding
 set -u
 malstrom=$1 libraries=$2 cc=$3 bug=$4 kind=$5 mode=$6
@@ -20,8 +21,8 @@ fail() {
     exit 1
 }
 
-time=10s
-[ "$mode" = threads ] && time=30s
+time=30s
+[ "$mode" = silent ] && time=10s
 "$malstrom" stress --target "$library" --time $time --max-findings 1 \
     --out "$dir/out" >"$dir/log" 2>&1
 status=$?
