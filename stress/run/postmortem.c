@@ -163,15 +163,18 @@ judge_stuck(
 {
     struct finding *finding = &result->finding;
     bool asleep = stuck == WATCHDOG_ASLEEP;
-    finding->kind = in_phase(shared, PROGRESS_FORK) ? VERDICT_FORK
-                    : asleep                        ? VERDICT_DEADLOCK
-                                                    : VERDICT_HANG;
+    bool in_fork = in_phase(shared, PROGRESS_FORK);
+    finding->kind = in_fork  ? VERDICT_FORK
+                    : asleep ? VERDICT_DEADLOCK
+                             : VERDICT_HANG;
     locate(shared, finding);
     snprintf(finding->expected, sizeof finding->expected, "every call returns");
-    snprintf(finding->seen, sizeof finding->seen,
-        asleep ? "all threads have slept for seconds and nobody is left to "
-                 "wake them"
-               : "seconds of CPU time are used and no call returns");
+    snprintf(finding->seen, sizeof finding->seen, "%s",
+        !asleep ? "seconds of CPU time are used and no call returns"
+        : in_fork
+            ? "the forked child has slept for seconds and nobody can wake it"
+            : "all threads have slept for seconds and nobody is left to wake "
+              "them");
     add_threads(result, shared);
 }
 

@@ -219,7 +219,8 @@ is_late(const struct watch *watch, uint64_t now_ns)
 {
     const struct supervisor *supervisor = watch->supervisor;
     uint64_t deadline_ns = supervisor->job.deadline_ns;
-    bool is_quiet = watch->watchdog.quiet_ticks >= QUIET_TICKS;
+    bool is_quiet = watch->watchdog.quiet_ticks >= QUIET_TICKS ||
+                    watch->watchdog.forked_ticks >= QUIET_TICKS;
     if (deadline_ns == 0 || now_ns <= deadline_ns + GRACE_NS) {
         return false;
     }

@@ -131,6 +131,36 @@ all_sleep(const struct watchdog *watchdog)
     return sleep;
 }
 
+/* The process forked_pid if it is still waited for, else any that is, or 0. */
+static int
+choose_forked(const struct watchdog *watchdog)
+{
+    int chosen = 0;
+    for (unsigned i = 0; i < PROGRAM_THREADS_MAX; i++) {
+        int pid = fork_pid(watchdog->shared, i);
+        if (pid > 0 && (chosen == 0 || pid == watchdog->forked_pid)) {
+            chosen = pid;
+        }
+    }
+    return chosen;
+}
+
+/* A forked process has one thread. While it sleeps the others may go on. */
+static void
+watch_forked(struct watchdog *watchdog, bool is_late)
+{
+    int pid = choose_forked(watchdog);
+    if (pid == 0 || !all_tasks_sleep(watchdog->shared, pid)) {
+        watchdog->forked_pid = 0;
+        watchdog->forked_ticks = 0;
+    } else if (pid != watchdog->forked_pid) {
+        watchdog->forked_pid = pid;
+        watchdog->forked_ticks = 1;
+    } else if (!is_late) {
+        watchdog->forked_ticks++;
+    }
+}
+
 static uint64_t
 count_calls(const struct shared *shared)
 {
@@ -170,7 +200,12 @@ watchdog_tick(struct watchdog *watchdog, uint64_t now_ms)
 {
     uint64_t calls = count_calls(watchdog->shared);
     bool is_late = now_ms - watchdog->last_tick_ms > LATE_TICK_MS;
+    unsigned ticks = watchdog->hasty ? HASTY_TICKS : SLEEPING_TICKS;
     watchdog->last_tick_ms = now_ms;
+    watch_forked(watchdog, is_late);
+    if (watchdog->forked_ticks >= ticks) {
+        return WATCHDOG_ASLEEP;
+    }
     if (calls != watchdog->call_count) {
         watchdog->call_count = calls;
         watchdog->cpu_ms = cpu_ms_of_all(watchdog);
@@ -184,7 +219,6 @@ watchdog_tick(struct watchdog *watchdog, uint64_t now_ms)
     } else if (!is_late) {
         watchdog->sleeping_ticks++;
     }
-    unsigned ticks = watchdog->hasty ? HASTY_TICKS : SLEEPING_TICKS;
     if (watchdog->sleeping_ticks >= ticks) {
         return WATCHDOG_ASLEEP;
     }

@@ -4,7 +4,8 @@
  *     supervisor --each tick--> watchdog --> /proc/PID/task/..., progress
  *
  * A wall clock would accuse a correct allocator on a loaded machine. So a child
- * is stuck when no call has begun since the last tick and
+ * is stuck when a process that it forked sleeps, at each of many ticks in a row:
+ * nobody can wake that one. Or when no call has begun since the last tick and
  *
  *   - every thread of it sleeps, at each of many ticks in a row: nobody is
  *     there to wake anybody (deadlock); or
@@ -37,6 +38,8 @@ struct watchdog {
     uint64_t cpu_ms;     /* that the child had used when a call last began */
     unsigned sleeping_ticks;
     unsigned quiet_ticks; /* in which no call began */
+    int forked_pid;       /* a forked process that sleeps, or 0 */
+    unsigned forked_ticks;
     uint64_t last_tick_ms;
 };
 

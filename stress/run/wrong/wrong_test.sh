@@ -2,8 +2,8 @@
 # wrong_test.sh MALSTROM LIBRARY-DIRECTORY CC BUG KIND MODE
 #
 # A small malloc with one bug: malstrom finds it, by the KIND it is. That takes
-# seconds; a machine that is busy with other things has half a minute. MODE says
-# what else must hold of what was written:
+# seconds; a machine that is busy with other things has a minute. MODE says what
+# else must hold of what was written:
 #   exact    the program has at most 10 operations and shows it every time, and
 #            the C program made of it fails alone
 #   stuck    the same, but fewer times: each takes seconds
@@ -21,7 +21,7 @@ fail() {
     exit 1
 }
 
-time=30s
+time=60s
 [ "$mode" = silent ] && time=10s
 "$malstrom" stress --target "$library" --time $time --max-findings 1 \
     --out "$dir/out" >"$dir/log" 2>&1
