@@ -27,6 +27,7 @@
 #define SLICE_LAST_NS  (SECOND_NS * 6)
 #define PROOF_MIN_NS   (SECOND_NS * 4)
 #define PROOF_MAX_NS   (SECOND_NS * 30)
+#define QUIET_NOTE_MS  1000
 #define PASS_NS        (SECOND_NS * 4) /* of a scenario that has an end */
 
 /* The last part of a target's path, for names of files. */
@@ -85,11 +86,11 @@ show_progress(void *arg, uint64_t call_count)
     struct campaign *campaign = arg;
     uint64_t spent_ns = supervisor_now_ns() - campaign->begun_ns;
     report_progress(&campaign->report,
-        "%3lu s  %s %s  %lu operations, %u findings",
-        (unsigned long)(spent_ns / SECOND_NS), campaign->current->target->name,
-        campaign->current->scenario->name,
+        "%3lu s  %u findings, %lu operations  %s %s",
+        (unsigned long)(spent_ns / SECOND_NS), campaign->report.finding_count,
         (unsigned long)(campaign->call_count + call_count),
-        campaign->report.finding_count);
+        short_name(campaign->current->target->name),
+        campaign->current->scenario->name);
 }
 
 static uint64_t
@@ -124,9 +125,13 @@ static void
 report(struct campaign *campaign, const struct pair *pair, uint64_t index,
     const struct result *result, struct program *program, const char *note)
 {
-    char path[4096];
+    char path[4096], again[4096 + 256];
     bool written = write_program(
         campaign, pair, index, result, program, path, sizeof path);
+    snprintf(again, sizeof again,
+        "malstrom stress --target %s --scenario %s --threads %u --seed %lu",
+        pair->target->name, pair->scenario->name, campaign->thread_count,
+        (unsigned long)campaign->seed);
     struct report_finding finding = {
         .result = result,
         .target = pair->target->name,
@@ -137,6 +142,7 @@ report(struct campaign *campaign, const struct pair *pair, uint64_t index,
         .program = program,
         .file = written ? path : "-",
         .note = note,
+        .replay = written ? NULL : again,
     };
     report_finding(&campaign->report, &finding);
 }
@@ -224,6 +230,22 @@ mute_known(struct job *job, const struct pair *pair)
     }
 }
 
+/* A call that was going on for long when the time was over: that may be a hang,
+ * or a machine that is busy, and is no finding. */
+static void
+note_quiet(struct campaign *campaign, const struct pair *pair,
+    const struct result *result)
+{
+    if (result->quiet_ms >= QUIET_NOTE_MS) {
+        report_note(&campaign->report,
+            "malstrom stress: %s %s: program %lu was cut short: no call had "
+            "begun for %.1f s",
+            pair->target->name, pair->scenario->name,
+            (unsigned long)(pair->next_index - 1),
+            (double)result->quiet_ms / 1000);
+    }
+}
+
 /* What a child's run came to, for the pair. */
 static void
 handle_result(struct campaign *campaign, struct pair *pair,
@@ -261,6 +283,7 @@ handle_result(struct campaign *campaign, struct pair *pair,
         break;
     case RESULT_DONE:
     case RESULT_STOPPED:
+        note_quiet(campaign, pair, result);
         break;
     }
 }

@@ -86,8 +86,9 @@ cli_finish_output(void)
 static void
 print_help(const struct command *command)
 {
-    printf("usage: malstrom %s %s\n\n%s.\n\n%s", command->name, command->usage,
-        command->summary, command->help);
+    printf("usage: malstrom %s%s%s\n\n%s.\n\n%s", command->name,
+        command->usage[0] == '\0' ? "" : " ", command->usage, command->summary,
+        command->help);
     exit(cli_finish_output() ? STATUS_OK : STATUS_CANNOT_RUN);
 }
 

@@ -53,6 +53,7 @@ for command in list stress fuzz repro record; do
     expect 2 "malstrom $command: unknown option --nix (see *)" $command --nix
     silent
 done
+expect 0 "" explore --help
 expect 0 "" list
 for word in system churn handoff overlap nondeterminism glibc; do
     grep -qw "$word" out || fail "list does not tell of $word"

@@ -31,7 +31,7 @@ says() {
 expect 1 fuzz canary --time 120s --seed 1
 says '^finding: zeroing target=canary scenario=fuzz seed=1 file=malstrom-out/' out
 says '^  expected: all bytes of a block from calloc are zero' out
-says '^verdict: 1 finding$' out
+says '^verdict: 1 findings$' out
 program=malstrom-out/canary-fuzz-zeroing-1.heap
 [ "$(grep -c '^  ' "$program")" -le 4 ] || fail "the program is not small"
 expect 1 repro "$program" --times 3

@@ -47,17 +47,24 @@ observed_is_meant(const struct program *program)
 static int
 run(const struct command *command, int argc, char **argv)
 {
-    (void)argc;
+    static const struct option options[] = {
+        {"help", no_argument, NULL, 0}, {0}};
     observed_exec(argv);
+    int error = errno;
+    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+        cli_option(command, argc, argv, options);
+    }
     cli_fail(command, STATUS_CANNOT_RUN,
         "malstrom-observe is not there (the preset observe builds it): %s",
-        strerror(errno));
+        strerror(error));
 }
 
 const struct command command_explore = {
     .name = "explore",
     .summary = "Runs heap programs under schedules of its choosing",
     .usage = "[OPTION]... [FILE.heap]",
-    .help = "", /* malstrom-observe has it */
+    .help = /* malstrom-observe has one of its own */
+    "It is done by malstrom-observe, which the preset observe builds, and\n"
+    "which explains the options.\n",
     .run = run,
 };

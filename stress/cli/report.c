@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -30,17 +31,28 @@ clear_progress(struct report *report)
     }
 }
 
+/* A line that the terminal breaks in two cannot be cleared as one. */
+static int
+progress_width(void)
+{
+    struct winsize size = {0};
+    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0;
+    return known && size.ws_col > 1 ? size.ws_col - 1 : 79;
+}
+
 void
 report_progress(struct report *report, const char *format, ...)
 {
+    char line[256];
     if (!report->has_progress_line) {
         return;
     }
     va_list args;
     clear_progress(report);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    fprintf(stderr, "%.*s", progress_width(), line);
     report->progress_shown = true;
 }
 
@@ -81,6 +93,22 @@ report_start(struct report *report, uint64_t seed, unsigned thread_count,
     }
 }
 
+/* JSON is UTF-8, and a path may be anything: then its ASCII part must do. */
+static json_t *
+json_of(const char *text)
+{
+    char ascii[4096 + 512];
+    json_t *value = json_string(text);
+    if (value != NULL) {
+        return value;
+    }
+    snprintf(ascii, sizeof ascii, "%s", text);
+    for (char *at = ascii; *at != '\0'; at++) {
+        *at = (*at & 0x80) == 0 ? *at : '?';
+    }
+    return json_string(ascii);
+}
+
 static json_t *
 evidence_of(const struct report_finding *finding)
 {
@@ -114,18 +142,18 @@ static void
 print_finding_json(const struct report_finding *finding)
 {
     const struct finding *found = &finding->result->finding;
-    char replay[512];
+    char replay[4096 + 32];
     print_json(json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:i, s:I, s:s, s:s, s:s, s:o, "
-        "s:s, s:s}",
+        "{s:s, s:s, s:o, s:s, s:I, s:I, s:s, s:i, s:I, s:s, s:s, s:s, s:o, "
+        "s:o, s:o}",
         "type", "finding", "kind", verdicts[found->kind].name, "target",
-        finding->target, "scenario", finding->scenario, "seed",
+        json_of(finding->target), "scenario", finding->scenario, "seed",
         (json_int_t)finding->seed, "index", (json_int_t)finding->index,
         "policy", finding->policy, "thread", (int)found->thread, "operation",
         (json_int_t)found->op_index, "call", found->call, "expected",
         found->expected, "seen", found->seen, "evidence", evidence_of(finding),
-        "file", finding->file, "replay",
-        replay_of(finding, replay, sizeof replay)));
+        "file", json_of(finding->file), "replay",
+        json_of(replay_of(finding, replay, sizeof replay))));
 }
 
 /* The operation as the program has it, and the call that it made. */
@@ -160,7 +188,7 @@ print_finding(const struct report_finding *finding)
 {
     const struct result *result = finding->result;
     const struct finding *found = &result->finding;
-    char replay[512];
+    char replay[4096 + 32];
     printf("finding: %s target=%s scenario=%s seed=%lu file=%s\n",
         verdicts[found->kind].name, finding->target, finding->scenario,
         (unsigned long)finding->seed, finding->file);
@@ -194,9 +222,9 @@ report_repeated(struct report *report, const char *kind, const char *target,
 {
     clear_progress(report);
     if (report->is_json) {
-        print_json(json_pack("{s:s, s:s, s:s, s:s, s:I}", "type", "repeated",
-            "kind", kind, "target", target, "scenario", scenario, "count",
-            (json_int_t)count));
+        print_json(json_pack("{s:s, s:s, s:o, s:s, s:I}", "type", "repeated",
+            "kind", kind, "target", json_of(target), "scenario", scenario,
+            "count", (json_int_t)count));
     } else {
         printf("seen again: %s target=%s scenario=%s: %lu times more\n", kind,
             target, scenario, (unsigned long)count);
@@ -227,8 +255,7 @@ report_end(struct report *report, uint64_t call_count, uint64_t run_count)
         printf("verdict: ok (%lu operations, %lu runs)\n",
             (unsigned long)call_count, (unsigned long)run_count);
     } else {
-        printf("verdict: %u finding%s\n", report->finding_count,
-            report->finding_count == 1 ? "" : "s");
+        printf("verdict: %u findings\n", report->finding_count);
     }
     return cli_finish_output();
 }

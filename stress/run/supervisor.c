@@ -279,6 +279,9 @@ conclude(struct watch *watch, struct result *result)
     struct shared *shared = watch->shared;
     postmortem(shared, watch->status, watch->killed, watch->stuck,
         &watch->words, result);
+    result->quiet_ms =
+        watch->killed ? (uint64_t)watch->watchdog.quiet_ticks * WATCHDOG_TICK_MS
+                      : 0;
     result->begun_count = atomic_load(&shared->begun_count);
     result->run_count = atomic_load(&shared->run_count);
     for (int i = 0; i < VERDICT_KIND_COUNT; i++) {

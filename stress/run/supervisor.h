@@ -40,6 +40,8 @@ struct result {
     uint64_t muted_counts[VERDICT_KIND_COUNT]; /* of muted findings */
     uint32_t lacks; /* kinds of operation that were adapted */
     bool at_start;  /* the finding came before the first program */
+    /* How long no call had begun when the time was over: slow, or stuck. */
+    uint64_t quiet_ms;
     struct finding finding;
     unsigned line_count; /* further evidence: stacks, what it printed */
     char lines[RESULT_LINES_MAX][FINDING_TEXT_MAX];
