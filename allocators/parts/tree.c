@@ -181,6 +181,19 @@ tree_remove(struct tree *tree, struct tree_node *node)
     repair_upwards(tree, lowest);
 }
 
+bool
+tree_joined(const struct tree *tree, const struct tree_node *node)
+{
+    const struct tree_node *left = node->child[0];
+    const struct tree_node *right = node->child[1];
+    const struct tree_node *parent = node->parent;
+
+    return (left == NULL || left->parent == node) &&
+           (right == NULL || right->parent == node) &&
+           (parent == NULL ? tree->root == node
+                           : parent->child[side_of(node)] == node);
+}
+
 struct tree_node *
 tree_find(const struct tree *tree, tree_probe_fn *probe, const void *key)
 {

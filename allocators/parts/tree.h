@@ -51,6 +51,10 @@ void tree_init(struct tree *tree, tree_compare_fn *compare);
 void tree_insert(struct tree *tree, struct tree_node *node);
 void tree_remove(struct tree *tree, struct tree_node *node);
 
+/* The parent and the children of a node of the tree point back: costs three
+ * loads, finds an overwritten link. */
+bool tree_joined(const struct tree *tree, const struct tree_node *node);
+
 /* The node that is equal to the key, or NULL. */
 struct tree_node *tree_find(
     const struct tree *tree, tree_probe_fn *probe, const void *key);

@@ -54,9 +54,9 @@ alloc_in_arena(struct ptm_heap *heap, struct ptm_tcache *tcache, size_t align,
 static bool
 wants_mapping(struct ptm_heap *heap, size_t size)
 {
-    return size >= atomic_load_explicit(
-                       &heap->mmap_threshold, memory_order_relaxed) &&
-           heap->options.mmap_max > 0;
+    return size >= ptm_tuning_get(&heap->tuning.mmap_threshold) &&
+           ptm_tuning_get(&heap->direct_count) <
+               ptm_tuning_get(&heap->tuning.mmap_max);
 }
 
 static struct chunk *
@@ -64,8 +64,7 @@ take_chunk(
     struct ptm_heap *heap, struct ptm_tcache *tcache, size_t size, size_t align)
 {
     struct chunk *chunk = NULL;
-    bool fits_arena =
-        size <= PTM_ARENA_REQUEST_MAX && align <= PTM_ARENA_REQUEST_MAX;
+    bool fits_arena = size + align <= PTM_ARENA_REQUEST_MAX;
     if (!fits_arena || wants_mapping(heap, size)) {
         chunk = ptm_direct_map(heap, size, align);
         if (chunk != NULL || !fits_arena) {
@@ -84,7 +83,7 @@ take_chunk(
 static size_t
 usable_size(const struct chunk *chunk)
 {
-    size_t head = ptm_chunk_head(chunk);
+    size_t head = ptm_head(chunk);
     size_t overhead =
         (head & PTM_MAPPED) != 0 ? CHUNK_BLOCK_OFFSET : CHUNK_HEAD_SIZE;
     return (head & ~CHUNK_FLAGS) - overhead;
@@ -103,10 +102,11 @@ ptm_block_take(struct ptm_heap *heap, struct ptm_tcache *tcache, size_t size,
         return NULL;
     }
     void *block = chunk_block(chunk);
-    if (zero && (ptm_chunk_head(chunk) & PTM_MAPPED) == 0) {
+    if (zero && (ptm_head(chunk) & PTM_MAPPED) == 0) {
         memset(block, 0, size);
-    } else if (!zero && heap->options.perturb != 0) {
-        memset(block, (int)heap->options.perturb ^ 0xff, usable_size(chunk));
+    } else if (!zero && ptm_tuning_get(&heap->tuning.perturb) != 0) {
+        memset(block, (int)ptm_tuning_get(&heap->tuning.perturb) ^ 0xff,
+            usable_size(chunk));
     }
     return block;
 }
@@ -121,7 +121,7 @@ checked_chunk(const void *block)
     if (((uintptr_t)block & (CHUNK_ALIGN - 1)) != 0 || block == NULL) {
         check_misuse(PTM_NAME, "invalid pointer", block);
     }
-    size_t head = ptm_chunk_head(chunk);
+    size_t head = ptm_head(chunk);
     size_t size = head & ~CHUNK_FLAGS;
     if (size < CHUNK_MIN_SIZE || size > PTRDIFF_MAX ||
         (head & (PTM_IN_TREE | CHUNK_FLAG_NONE)) != 0) {
@@ -153,14 +153,15 @@ void
 ptm_block_give(struct ptm_heap *heap, struct ptm_tcache *tcache, void *block)
 {
     struct chunk *chunk = checked_chunk(block);
-    if ((ptm_chunk_head(chunk) & PTM_MAPPED) != 0) {
+    if ((ptm_head(chunk) & PTM_MAPPED) != 0) {
         ptm_direct_unmap(heap, chunk);
         return;
     }
     struct ptm_arena *arena = checked_arena(heap, chunk);
-    size_t size = ptm_chunk_head(chunk) & ~CHUNK_FLAGS;
-    if (heap->options.perturb != 0) {
-        memset(block, (int)heap->options.perturb, size - CHUNK_HEAD_SIZE);
+    size_t size = ptm_head_size(chunk);
+    if (ptm_tuning_get(&heap->tuning.perturb) != 0) {
+        memset(block, (int)ptm_tuning_get(&heap->tuning.perturb),
+            size - CHUNK_HEAD_SIZE);
     }
     if (tcache == NULL || size > PTM_CACHE_MAX) {
         give_to_arena(arena, chunk);
@@ -194,7 +195,7 @@ resize_in_arena(struct ptm_heap *heap, struct chunk *chunk, size_t size)
         return false;
     }
     size_t chunk_bytes = chunk_size_for(size, CHUNK_HEAD_SIZE);
-    size_t old_bytes = ptm_chunk_head(chunk) & ~CHUNK_FLAGS;
+    size_t old_bytes = ptm_head_size(chunk);
     if (chunk_bytes <= old_bytes && old_bytes - chunk_bytes < CHUNK_MIN_SIZE) {
         return true;
     }
@@ -226,7 +227,7 @@ ptm_block_resize(
     if (size > PTRDIFF_MAX - PTM_SUBHEAP_SIZE) {
         return NULL;
     }
-    if ((ptm_chunk_head(chunk) & PTM_MAPPED) == 0) {
+    if ((ptm_head(chunk) & PTM_MAPPED) == 0) {
         return resize_in_arena(heap, chunk, size)
                    ? block
                    : move_block(heap, tcache, block, size);

@@ -1,16 +1,13 @@
 /*
  * direct.c - large blocks with mappings of their own (contract: direct.h)
  *
- * A program that frees such a block will probably ask for its like again, and
- * then an arena serves it without the kernel: the threshold rises to the size
- * of each block freed, up to PTM_ARENA_REQUEST_MAX.
- *
  *   I1  direct_size and direct_count are the sum and count over `direct`.
  */
 #include "ptmalloc/direct.h"
 
 #include "base/check.h"
 #include "base/pages.h"
+#include "base/print.h"
 
 #define HEADER_SIZE (sizeof(struct ptm_direct) + CHUNK_BLOCK_OFFSET)
 
@@ -34,6 +31,9 @@ enter_locked(struct ptm_heap *heap, struct ptm_direct *direct)
     list_push(&heap->direct, &direct->link);
     heap->direct_size += direct->map_size;
     heap->direct_count++;
+    if (heap->direct_count > heap->direct_count_peak) {
+        heap->direct_count_peak = heap->direct_count;
+    }
     if (heap->direct_size > heap->direct_peak) {
         heap->direct_peak = heap->direct_size;
     }
@@ -70,6 +70,9 @@ ptm_direct_map(struct ptm_heap *heap, size_t size, size_t align)
     if (direct == NULL) {
         return NULL;
     }
+    if (heap->tuning.is_huge) { /* Refused: small pages do. */
+        (void)pages_huge(direct, map_size, true);
+    }
     direct->map_size = map_size;
     uintptr_t block =
         ((uintptr_t)direct + HEADER_SIZE + align - 1) & ~(align - 1);
@@ -81,29 +84,12 @@ ptm_direct_map(struct ptm_heap *heap, size_t size, size_t align)
     return chunk;
 }
 
-static void
-follow_use(struct ptm_heap *heap, size_t size)
-{
-    if (heap->options.thresholds_fixed || size > PTM_ARENA_REQUEST_MAX) {
-        return;
-    }
-    /* Two threads at once may lower it again for a moment; it is a heuristic,
-     * and each value is one that some thread wanted. */
-    if (size >
-        atomic_load_explicit(&heap->mmap_threshold, memory_order_relaxed)) {
-        atomic_store_explicit(
-            &heap->mmap_threshold, size, memory_order_relaxed);
-        atomic_store_explicit(
-            &heap->trim_threshold, 2 * size, memory_order_relaxed);
-    }
-}
-
 void
 ptm_direct_unmap(struct ptm_heap *heap, struct chunk *chunk)
 {
     struct ptm_direct *direct = direct_of(chunk);
-    follow_use(heap, chunk_size(chunk));
     mtx_lock(&heap->direct_lock);
+    ptm_tuning_learn(&heap->tuning, chunk_size(chunk));
     leave_locked(heap, direct);
     mtx_unlock(&heap->direct_lock);
     /* Refused: the mapping stays, without use. */
@@ -166,4 +152,22 @@ ptm_direct_check(struct ptm_heap *heap)
     }
     CHECK(size == heap->direct_size && count == heap->direct_count); /* I1 */
     mtx_unlock(&heap->direct_lock);
+}
+
+void
+ptm_direct_dump(struct ptm_heap *heap, int fd)
+{
+    struct print print;
+    const struct list *link;
+    print_init(&print, fd);
+    mtx_lock(&heap->direct_lock);
+    print_format(&print, "  direct mappings: %zu in %zu, at most %zu in %zu\n",
+        heap->direct_size, ptm_tuning_get(&heap->direct_count),
+        heap->direct_peak, heap->direct_count_peak);
+    LIST_EACH (link, &heap->direct) {
+        print_format(&print, "    %p: %zu\n", (const void *)link,
+            LIST_OF(link, const struct ptm_direct, link)->map_size);
+    }
+    mtx_unlock(&heap->direct_lock);
+    print_flush(&print);
 }

@@ -42,4 +42,5 @@ ptm_direct_usable_size(const struct chunk *chunk)
     return chunk_size(chunk) - CHUNK_BLOCK_OFFSET;
 }
 
-void ptm_direct_check(struct ptm_heap *heap);
+void ptm_direct_check(struct ptm_heap *heap); /* aborts if broken */
+void ptm_direct_dump(struct ptm_heap *heap, int fd);

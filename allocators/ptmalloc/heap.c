@@ -8,24 +8,21 @@
 #include "ptmalloc/heap.h"
 
 #include "base/check.h"
-#include "base/env.h"
 #include "base/fork.h"
 #include "base/machine.h"
 #include "base/pages.h"
 #include "ptmalloc/direct.h"
 
-#define FIRST_META_SIZE    ((size_t)64 << 10)
-#define ARENAS_A_CPU       8u
-#define RICH_SIZE          ((size_t)256 << 10) /* free: worth moving to */
-#define MMAP_THRESHOLD_MIN ((uint64_t)128 << 10)
+#define FIRST_META_SIZE ((size_t)64 << 10)
+#define RICH_SIZE       ((size_t)256 << 10) /* free: worth moving to */
 
 _Thread_local struct ptm_tcache *ptm_self TLS_INITIAL_EXEC = &ptm_tcache_none;
 
 /* The process's heap, and what all are made with. */
 static struct {
     struct mtx lock;
-    bool ready;                 /* [lock] options are read */
-    struct ptm_options options; /* [lock] fixed when ready */
+    bool ready;               /* [lock] the environment is read */
+    struct ptm_tuning tuning; /* [lock] fixed when ready */
     _Atomic(struct ptm_heap *) main;
 } process = {.lock = {.rank = MTX_PROCESS}};
 
@@ -38,44 +35,6 @@ enter_process_lock(void)
     fork_enter(&process.lock);
 }
 
-/* ---- options */
-
-static void
-read_options(struct ptm_options *options)
-{
-    *options = (struct ptm_options){
-        .top_pad = (uint64_t)128 << 10,
-        .mmap_threshold = MMAP_THRESHOLD_MIN,
-        .trim_threshold = 2 * MMAP_THRESHOLD_MIN,
-        .mmap_max = 65536,
-        .tcache_count = -1,
-    };
-    uint64_t mmap_threshold = 0, trim_threshold = 0;
-    const struct env_option known[] = {
-        {"arena_max", ENV_NUMBER, &options->arena_max, NULL, 1, PTM_ARENAS_MAX},
-        {"top_pad", ENV_SIZE, &options->top_pad, NULL, 0, PTM_SUBHEAP_SIZE / 4},
-        {"mmap_threshold", ENV_SIZE, &mmap_threshold, NULL, 1024,
-            PTM_ARENA_REQUEST_MAX},
-        {"trim_threshold", ENV_SIZE, &trim_threshold, NULL, 0, UINT64_MAX},
-        {"mmap_max", ENV_NUMBER, &options->mmap_max, NULL, 0, INT32_MAX},
-        {"tcache_count", ENV_NUMBER, &options->tcache_count, NULL, 0, 65535},
-        {"perturb", ENV_NUMBER, &options->perturb, NULL, 0, 255},
-    };
-    (void)env_read(
-        PTM_NAME, "PTM_OPTIONS", known, sizeof known / sizeof known[0]);
-    if (mmap_threshold != 0) {
-        options->mmap_threshold = mmap_threshold;
-        options->thresholds_fixed = true;
-    }
-    if (trim_threshold != 0) {
-        options->trim_threshold = trim_threshold;
-        options->thresholds_fixed = true;
-    }
-    if (options->perturb != 0) {
-        options->tcache_count = 0; /* Every block then passes block.c. */
-    }
-}
-
 /* ---- arenas */
 
 static struct ptm_arena *
@@ -83,7 +42,7 @@ make_arena_locked(struct ptm_heap *heap) REQUIRES(heap->arenas_lock)
 {
     unsigned index =
         atomic_load_explicit(&heap->arena_count, memory_order_relaxed);
-    if (index >= heap->arena_limit) {
+    if (index >= ptm_tuning_arena_limit(&heap->tuning, heap->cpu_count)) {
         return NULL;
     }
     struct ptm_arena *arena = ptm_arena_new(heap, index);
@@ -185,8 +144,8 @@ ptm_heap_lock_arena(
 static bool
 is_rich_locked(const struct ptm_arena *arena)
 {
-    return arena->free_size + atomic_load_explicit(&arena->returned_size,
-                                  memory_order_relaxed) >=
+    return arena->bins.free_size + atomic_load_explicit(&arena->returned_size,
+                                       memory_order_relaxed) >=
            RICH_SIZE;
 }
 
@@ -294,7 +253,7 @@ static const struct local_kind tcache_kind = {
 struct ptm_tcache *
 ptm_heap_tcache(struct ptm_heap *heap)
 {
-    return heap->options.tcache_count != 0
+    return ptm_tuning_caches(&heap->tuning)
                ? ptm_tcache_of(local_get(&heap->tcaches))
                : NULL;
 }
@@ -305,17 +264,9 @@ static void
 init_heap(struct ptm_heap *heap, size_t own_size, bool is_main)
 {
     heap->own_size = own_size;
-    heap->options = process.options;
+    heap->tuning = process.tuning;
     heap->key = (uintptr_t)machine.random() | 1;
-    atomic_init(&heap->mmap_threshold, heap->options.mmap_threshold);
-    atomic_init(&heap->trim_threshold, heap->options.trim_threshold);
-    heap->arena_limit = (unsigned)heap->options.arena_max;
-    if (heap->arena_limit == 0) {
-        heap->arena_limit = ARENAS_A_CPU * machine.cpu_count();
-    }
-    if (heap->arena_limit > PTM_ARENAS_MAX) {
-        heap->arena_limit = PTM_ARENAS_MAX;
-    }
+    heap->cpu_count = machine.cpu_count();
     meta_init(&heap->meta, heap + 1, own_size - sizeof *heap);
     mtx_init(&heap->arenas_lock, MTX_ARENA_LIST);
     mtx_init(&heap->direct_lock, MTX_ARENA_LIST);
@@ -345,7 +296,7 @@ start_locked(void) REQUIRES(process.lock)
 {
     if (!process.ready) {
         fork_init();
-        read_options(&process.options);
+        ptm_tuning_read(&process.tuning);
         process.ready = true;
     }
 }

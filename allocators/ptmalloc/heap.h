@@ -18,39 +18,25 @@
 #include "base/meta.h"
 #include "ptmalloc/arena.h"
 #include "ptmalloc/tcache.h"
-
-#define PTM_ARENAS_MAX 1024u
-
-struct ptm_options {
-    int64_t arena_max; /* 0: eight a CPU */
-    uint64_t top_pad;
-    uint64_t mmap_threshold;
-    uint64_t trim_threshold;
-    int64_t mmap_max;      /* direct mappings at one time */
-    int64_t tcache_count;  /* chunks a cache bin; 0: no cache; -1: by size */
-    int64_t perturb;       /* fill freed and new memory with this byte; 0: no */
-    bool thresholds_fixed; /* the two thresholds no longer follow use */
-};
+#include "ptmalloc/tuning.h"
 
 struct ptm_heap {
     struct meta meta;
-    struct ptm_options options;
+    struct ptm_tuning tuning;
     size_t own_size;
     uintptr_t key; /* marks cached chunks; random */
 
-    /* They follow use: each freed direct mapping may raise them. */
-    _Atomic size_t mmap_threshold, trim_threshold;
-
     struct mtx arenas_lock;
     _Atomic unsigned arena_count;
-    unsigned arena_limit;
+    unsigned cpu_count; /* for good */
     _Atomic(struct ptm_arena *) arenas[PTM_ARENAS_MAX];
 
     struct mtx direct_lock;
-    struct list direct;  /* [direct_lock] every direct mapping */
-    size_t direct_size;  /* [direct_lock] */
-    size_t direct_peak;  /* [direct_lock] */
-    size_t direct_count; /* [direct_lock] */
+    struct list direct;          /* [direct_lock] every direct mapping */
+    size_t direct_size;          /* [direct_lock] */
+    size_t direct_peak;          /* [direct_lock] */
+    size_t direct_count_peak;    /* [direct_lock] */
+    _Atomic size_t direct_count; /* changed under direct_lock */
 
     struct local_set tcaches; /* each thread's struct ptm_tcache */
 };

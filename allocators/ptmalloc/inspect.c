@@ -15,52 +15,18 @@
 #include "base/print.h"
 #include "ptmalloc/direct.h"
 #include "ptmalloc/ptmalloc.h"
+#include "ptmalloc/returned.h"
 
 /* ---- what lies in caches */
 
-typedef void cached_fn(const struct ptm_cached *cached, void *arg);
-
-static void
-each_in_list(const struct ptm_cached *cached, unsigned count, cached_fn *visit,
-    void *arg)
-{
-    for (; count > 0 && cached != NULL; count--) {
-        visit(cached, arg);
-        cached =
-            (const struct ptm_cached *)ptm_mangle(&cached->next, cached->next);
-    }
-}
-
-/* Under the lock no batch leaves its stack; one that comes lies on top. */
-static void
-each_returned_locked(struct ptm_arena *arena, cached_fn *visit, void *arg)
-    REQUIRES(arena->lock)
-{
-    for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
-        uintptr_t word =
-            atomic_load_explicit(&arena->returned[bin], memory_order_acquire);
-        while (word != 0) {
-            const struct ptm_cached *head =
-                (const struct ptm_cached *)(word & (((uintptr_t)1 << 48) - 1));
-            each_in_list(head, (unsigned)(word >> 48), visit, arg);
-            word = head->batch;
-        }
-    }
-}
-
 /* In the threads' caches. Wants the heap quiet. */
 static void
-each_cached(struct ptm_heap *heap, cached_fn *visit, void *arg)
+each_cached(struct ptm_heap *heap, ptm_cached_fn *visit, void *arg)
 {
-    struct ptm_tcache *tcache;
-    mtx_lock(&heap->tcaches.lock);
+    const struct ptm_tcache *tcache;
     PTM_TCACHE_EACH (tcache, heap) {
-        for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
-            each_in_list((const struct ptm_cached *)tcache->bins[bin].head,
-                ptm_tbin_count(&tcache->bins[bin]), visit, arg);
-        }
+        ptm_tcache_each(tcache, visit, arg);
     }
-    mtx_unlock(&heap->tcaches.lock);
 }
 
 /* ---- statistics */
@@ -73,8 +39,7 @@ static void
 sum_cached(const struct ptm_cached *cached, void *arg)
 {
     struct cached_sum *sum = arg;
-    sum->size +=
-        ptm_chunk_head(chunk_of_block((const void *)cached)) & ~CHUNK_FLAGS;
+    sum->size += ptm_head_size(chunk_of_block(cached));
     sum->count++;
 }
 
@@ -158,9 +123,9 @@ ptm_inspect_stats(struct ptm_heap *heap, struct alloc_stats *stats)
     PTM_ARENA_EACH (arena, i, heap) {
         mtx_lock(&arena->lock);
         ptm_arena_each_chunk_locked(arena, count_chunk, stats);
-        each_returned_locked(arena, sum_cached, &sum);
-        stats->mapped_size += arena->system_size;
-        stats->mapped_peak += arena->system_peak;
+        ptm_returned_each_locked(arena, sum_cached, &sum);
+        stats->mapped_size += arena->top.system_size;
+        stats->mapped_peak += arena->top.system_peak;
         mtx_unlock(&arena->lock);
     }
     count_cached(&sum, stats);
@@ -201,7 +166,7 @@ is_cached_locked(struct ptm_arena *arena, struct walk *walk,
     walk->sought = cached;
     walk->found = false;
     each_cached(walk->heap, compare_cached, walk);
-    each_returned_locked(arena, compare_cached, walk);
+    ptm_returned_each_locked(arena, compare_cached, walk);
     return walk->found;
 }
 
@@ -212,7 +177,7 @@ walk_chunk(struct ptm_arena *arena, struct chunk *chunk, bool used, void *arg)
     struct walk *walk = arg;
     struct alloc_piece piece = {
         ALLOC_PIECE_USED, chunk, chunk_size(chunk), "arena"};
-    if (chunk == arena->top) {
+    if (chunk == arena->top.chunk) {
         piece.kind = ALLOC_PIECE_FREE;
         piece.owner = "top";
     } else if (!used) {
@@ -233,7 +198,7 @@ walk_chunk(struct ptm_arena *arena, struct chunk *chunk, bool used, void *arg)
 static void
 walk_arena(struct ptm_arena *arena, struct walk *walk)
 {
-    for (struct ptm_subheap *subheap = arena->newest; subheap != NULL;
+    for (struct ptm_subheap *subheap = arena->top.newest; subheap != NULL;
          subheap = subheap->older) {
         const struct alloc_piece piece = {
             ALLOC_PIECE_REGION, subheap, subheap->usable_size, "subheap"};
@@ -308,7 +273,7 @@ ptm_mallinfo2(void)
     if (heap != NULL) {
         PTM_ARENA_EACH (arena, i, heap) {
             mtx_lock(&arena->lock);
-            keepcost += chunk_size(arena->top);
+            keepcost += chunk_size(arena->top.chunk);
             mtx_unlock(&arena->lock);
         }
     }
@@ -334,7 +299,7 @@ static void
 count_free(struct ptm_arena *arena, struct chunk *chunk, bool used, void *arg)
 {
     struct free_census *census = arg;
-    if (!used && chunk != arena->top) {
+    if (!used && chunk != arena->top.chunk) {
         census->count++;
         census->size += chunk_size(chunk);
     }
@@ -347,8 +312,8 @@ print_arena_info(FILE *stream, struct ptm_arena *arena)
     /* Numbers first: printing may allocate, which takes the lock. */
     mtx_lock(&arena->lock);
     ptm_arena_each_chunk_locked(arena, count_free, &census);
-    size_t system_size = arena->system_size;
-    size_t system_peak = arena->system_peak;
+    size_t system_size = arena->top.system_size;
+    size_t system_peak = arena->top.system_peak;
     mtx_unlock(&arena->lock);
     size_t returned_size = atomic_load(&arena->returned_size);
     fprintf(stream, "<heap nr=\"%u\">\n<sizes>\n</sizes>\n", arena->index);

@@ -156,7 +156,7 @@ malloc_slowly(size_t size)
         unsigned bin = ptm_cache_bin(chunk_bytes);
         uintptr_t first = ptm_self->bins[bin].head;
         if (first != 0 &&
-            ptm_chunk_head(chunk_of_block((void *)first)) >= chunk_bytes) {
+            ptm_head(chunk_of_block((void *)first)) >= chunk_bytes) {
             return ptm_tcache_pop_any(ptm_self, bin);
         }
     }
@@ -190,7 +190,7 @@ static __attribute__((noinline)) void
 free_slowly(void *block)
 {
     if (block != NULL && ((uintptr_t)block & (CHUNK_ALIGN - 1)) == 0) {
-        size_t head = ptm_chunk_head(chunk_of_block(block));
+        size_t head = ptm_head(chunk_of_block(block));
         if ((head & (CHUNK_FLAGS & ~PTM_PREV_USED)) == 0 &&
             head <= PTM_CACHE_MAX && head >= CHUNK_MIN_SIZE) {
             unsigned bin = ptm_cache_bin(head & ~CHUNK_FLAGS);
@@ -208,7 +208,7 @@ ptm_free(void *block)
 {
     if (__builtin_expect(
             block != NULL && ((uintptr_t)block & (CHUNK_ALIGN - 1)) == 0, 1)) {
-        size_t size = ptm_chunk_head(chunk_of_block(block)) & ~PTM_PREV_USED;
+        size_t size = ptm_head(chunk_of_block(block)) & ~PTM_PREV_USED;
         /* A head with another flag set is no multiple of 16. */
         if (__builtin_expect(
                 size <= PTM_SMALL_MAX && size % CHUNK_ALIGN == 0, 1)) {
@@ -266,57 +266,21 @@ ptm_malloc_trim(size_t pad)
 
 /* ---- tuning */
 
-static int
-set_threshold(struct ptm_heap *heap, _Atomic size_t *threshold, size_t value)
-{
-    heap->options.thresholds_fixed = true;
-    atomic_store_explicit(threshold, value, memory_order_relaxed);
-    return 1;
-}
-
 int
 ptm_mallopt(int parameter, int value)
 {
     struct ptm_heap *heap = ptm_heap_main();
-    size_t size = value < 0 ? SIZE_MAX : (size_t)value;
     if (heap == NULL) {
         return 0;
     }
-    switch (parameter) {
-    case M_MMAP_THRESHOLD:
-        return size <= PTM_ARENA_REQUEST_MAX &&
-               set_threshold(heap, &heap->mmap_threshold, size);
-    case M_TRIM_THRESHOLD:
-        return set_threshold(heap, &heap->trim_threshold, size);
-    case M_TOP_PAD:
-        if (size > PTM_SUBHEAP_SIZE / 4) {
-            return 0;
-        }
-        heap->options.top_pad = size;
-        return 1;
-    case M_MMAP_MAX:
-        heap->options.mmap_max = value;
-        return value >= 0;
-    case M_ARENA_MAX:
-        if (value < 1 || (unsigned)value > PTM_ARENAS_MAX) {
-            return 0;
-        }
-        mtx_lock(&heap->arenas_lock);
-        heap->arena_limit = (unsigned)value;
-        mtx_unlock(&heap->arenas_lock);
-        return 1;
-    case M_PERTURB:
-        /* Threads that have a cache keep it; their cached blocks stay as they
-         * are. The caller's own is given up. */
-        heap->options.perturb = value & 0xff;
-        if (heap->options.perturb != 0) {
-            heap->options.tcache_count = 0;
-            local_drop(&heap->tcaches);
-        }
-        return 1;
-    default:
-        return 0;
+    mtx_lock(&heap->direct_lock);
+    int is_set = ptm_tuning_set(&heap->tuning, parameter, value);
+    mtx_unlock(&heap->direct_lock);
+    /* Other threads keep the caches that they have. */
+    if (!ptm_tuning_caches(&heap->tuning)) {
+        local_drop(&heap->tcaches);
     }
+    return is_set;
 }
 
 /* ---- the door */

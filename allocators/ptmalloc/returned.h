@@ -10,7 +10,7 @@
  *
  * Concurrency: push is lock-free, any thread. The others want arena.lock: many
  * producers, one consumer.
- * Failure: none.
+ * Failure: a chunk whose link or size was written over is misuse, and fatal.
  * Design: Treiber, "Systems Programming: Coping with Parallelism" (1986).
  */
 #pragma once
@@ -23,5 +23,15 @@ void ptm_returned_push(struct ptm_arena *arena, unsigned bin,
 /* Takes one batch, or NULL. */
 struct ptm_cached *ptm_returned_pop_locked(struct ptm_arena *arena,
     unsigned bin, unsigned *count) REQUIRES(arena->lock);
+/* Frees the chunks of one batch in earnest. */
+void ptm_returned_free_batch_locked(struct ptm_arena *arena, unsigned bin,
+    struct ptm_cached *head, unsigned count) REQUIRES(arena->lock);
 /* Frees all returned batches in earnest. */
 void ptm_returned_free_locked(struct ptm_arena *arena) REQUIRES(arena->lock);
+
+/* Every chunk that lies on the stacks; under the lock none leaves. */
+void ptm_returned_each_locked(struct ptm_arena *arena, ptm_cached_fn *visit,
+    void *arg) REQUIRES(arena->lock);
+
+/* Aborts if broken; wants the heap quiet. */
+void ptm_returned_check_locked(struct ptm_arena *arena) REQUIRES(arena->lock);

@@ -15,6 +15,7 @@
 #include "ptmalloc/tcache.h"
 
 #include "base/check.h"
+#include "base/print.h"
 #include "ptmalloc/heap.h"
 #include "ptmalloc/returned.h"
 
@@ -29,14 +30,14 @@
 struct ptm_tcache ptm_tcache_none;
 
 static uint32_t
-limit_of(unsigned bin, int64_t wanted)
+limit_of(unsigned bin, const struct ptm_tuning *tuning)
 {
     size_t size = ptm_cache_bin_size(bin);
-    if (size < CHUNK_MIN_SIZE) {
+    if (size < CHUNK_MIN_SIZE || size > tuning->tcache_max) {
         return 0;
     }
-    if (wanted >= 0) {
-        return (uint32_t)wanted;
+    if (tuning->tcache_count != PTM_BY_SIZE) {
+        return (uint32_t)tuning->tcache_count;
     }
     if (bin < PTM_SMALL_COUNT) {
         size_t count = SMALL_BYTES_MAX / size;
@@ -53,7 +54,7 @@ ptm_tcache_init(
     struct ptm_tcache *tcache, struct ptm_heap *heap, struct ptm_arena *arena)
 {
     for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
-        tcache->bins[bin].limit = limit_of(bin, heap->options.tcache_count);
+        tcache->bins[bin].limit = limit_of(bin, &heap->tuning);
         tcache->fill_shift[bin] = 0;
     }
     tcache->fresh = true;
@@ -114,7 +115,7 @@ add_large(struct ptm_tcache *tcache, unsigned bin, size_t more)
 static size_t
 size_of(const struct ptm_cached *cached)
 {
-    return ptm_chunk_head(chunk_of_block(cached)) & ~CHUNK_FLAGS;
+    return ptm_head_size(chunk_of_block(cached));
 }
 
 void *
@@ -182,6 +183,28 @@ arena_of(const struct ptm_cached *cached)
     return ptm_subheap_of(cached)->arena;
 }
 
+/* Onto the arena's stack; when much lies there, it is joined again by whoever
+ * notices, if the lock is free. */
+static void
+give_batch(struct ptm_arena *arena, unsigned bin, struct ptm_cached *batch,
+    unsigned count)
+{
+    const struct ptm_tuning *tuning = &arena->heap->tuning;
+    if (ptm_cache_bin_size(bin) > ptm_tuning_get(&tuning->returned_max)) {
+        mtx_lock(&arena->lock);
+        ptm_returned_free_batch_locked(arena, bin, batch, count);
+        mtx_unlock(&arena->lock);
+        return;
+    }
+    ptm_returned_push(arena, bin, batch, count);
+    if (atomic_load_explicit(&arena->returned_size, memory_order_relaxed) >
+            RETURNED_MAX &&
+        mtx_trylock(&arena->lock)) {
+        ptm_returned_free_locked(arena);
+        mtx_unlock(&arena->lock);
+    }
+}
+
 /* Returns the chunks of the list that are of the first one's arena, in one
  * batch; what is left is a shorter list. */
 static struct ptm_cached *
@@ -206,14 +229,8 @@ return_first_arena(
         cached = next;
     }
     set_next(batch_last, NULL);
-    ptm_returned_push(arena, bin, batch, count);
+    give_batch(arena, bin, batch, count);
     tcache->returned_to = arena;
-    if (atomic_load_explicit(&arena->returned_size, memory_order_relaxed) >
-            RETURNED_MAX &&
-        mtx_trylock(&arena->lock)) {
-        ptm_returned_free_locked(arena);
-        mtx_unlock(&arena->lock);
-    }
     return left;
 }
 
@@ -346,6 +363,19 @@ ptm_tcache_refill(struct ptm_tcache *tcache, size_t size) NO_LOCK_ANALYSIS
 }
 
 void
+ptm_tcache_each(
+    const struct ptm_tcache *tcache, ptm_cached_fn *visit, void *arg)
+{
+    for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
+        const struct ptm_cached *cached =
+            (const struct ptm_cached *)tcache->bins[bin].head;
+        for (; cached != NULL; cached = next_of(cached)) {
+            visit(cached, arg);
+        }
+    }
+}
+
+void
 ptm_tcache_check(const struct ptm_tcache *tcache)
 {
     size_t large_size = 0;
@@ -361,6 +391,26 @@ ptm_tcache_check(const struct ptm_tcache *tcache)
             large_size += bin < PTM_SMALL_COUNT ? 0 : size;
         }
         CHECK(count == ptm_tbin_count(tbin)); /* I1 */
+        CHECK(count <= tbin->limit);          /* I1 */
     }
     CHECK(large_size == atomic_load(&tcache->large_size)); /* I1 */
+}
+
+void
+ptm_tcache_dump(const struct ptm_tcache *tcache, int fd)
+{
+    struct print print;
+    size_t count, size;
+    ptm_tcache_count(tcache, &count, &size);
+    print_init(&print, fd);
+    print_format(&print, "  tcache of arena %u: %zu in %zu chunks\n",
+        tcache->arena->index, size, count);
+    for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
+        const struct ptm_tbin *tbin = &tcache->bins[bin];
+        if (ptm_tbin_count(tbin) > 0) {
+            print_format(&print, "    bin %zu: %u of %u\n",
+                ptm_cache_bin_size(bin), ptm_tbin_count(tbin), tbin->limit);
+        }
+    }
+    print_flush(&print);
 }

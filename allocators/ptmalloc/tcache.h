@@ -114,4 +114,9 @@ ptm_tcache_push(struct ptm_tcache *tcache, struct ptm_tbin *bin, void *block)
 void *ptm_tcache_pop_any(struct ptm_tcache *tcache, unsigned bin);
 void ptm_tcache_push_any(struct ptm_tcache *tcache, unsigned bin, void *block);
 
-void ptm_tcache_check(const struct ptm_tcache *tcache);
+/* Every cached chunk. Wants the owner still. */
+void ptm_tcache_each(
+    const struct ptm_tcache *tcache, ptm_cached_fn *visit, void *arg);
+
+void ptm_tcache_check(const struct ptm_tcache *tcache); /* aborts if broken */
+void ptm_tcache_dump(const struct ptm_tcache *tcache, int fd);
