@@ -310,6 +310,29 @@ ptm_bins_purge(struct ptm_bins *bins)
 
 /* ---- checking */
 
+static void
+each_in_list(
+    const struct list *list, bool is_unsorted, ptm_binned_fn *visit, void *arg)
+{
+    const struct list *link;
+    LIST_EACH (link, list) {
+        visit(chunk_of_link(link), is_unsorted, arg);
+    }
+}
+
+void
+ptm_bins_each(const struct ptm_bins *bins, ptm_binned_fn *visit, void *arg)
+{
+    const struct tree_node *node;
+    each_in_list(&bins->unsorted, true, visit, arg);
+    for (size_t bin = 0; bin < PTM_SMALL_COUNT; bin++) {
+        each_in_list(&bins->small[bin], false, visit, arg);
+    }
+    TREE_EACH (node, &bins->large) {
+        visit(chunk_of_node(node), false, arg);
+    }
+}
+
 size_t
 ptm_bins_count(const struct ptm_bins *bins)
 {

@@ -52,6 +52,11 @@ bool ptm_bins_purge(struct ptm_bins *bins);
  * and links (base/poison.h); or its bytes may be used. */
 void ptm_bins_poison(const struct chunk *chunk);
 
+/* Every chunk, bin by bin. */
+typedef void ptm_binned_fn(
+    const struct chunk *chunk, bool is_unsorted, void *arg);
+void ptm_bins_each(
+    const struct ptm_bins *bins, ptm_binned_fn *visit, void *arg);
 size_t ptm_bins_count(const struct ptm_bins *bins); /* walks them */
 
 void ptm_bins_check(const struct ptm_bins *bins); /* aborts if broken */

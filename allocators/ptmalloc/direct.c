@@ -17,6 +17,7 @@ direct_of(const struct chunk *chunk)
     struct ptm_direct *direct =
         (struct ptm_direct *)((uintptr_t)chunk - chunk->prev_foot);
     if (((uintptr_t)direct & (pages_os_size() - 1)) != 0 ||
+        direct->offset != chunk->prev_foot ||
         direct->map_size != chunk->prev_foot + chunk_size(chunk)) {
         check_misuse(
             PTM_NAME, "invalid pointer to a mapped chunk", chunk_block(chunk));
@@ -52,6 +53,7 @@ static struct chunk *
 place_chunk(struct ptm_direct *direct, size_t offset)
 {
     struct chunk *chunk = chunk_at(direct, offset);
+    direct->offset = offset;
     chunk->prev_foot = offset;
     chunk->head = (direct->map_size - offset) | PTM_MAPPED | PTM_PREV_USED;
     return chunk;

@@ -24,6 +24,7 @@
 struct ptm_direct {
     struct list link; /* [direct_lock] */
     size_t map_size;
+    size_t offset; /* of the chunk */
 };
 
 /* A chunk whose block has size bytes at a multiple of align. */

@@ -346,20 +346,32 @@ ptm_heap_main(void)
     return heap;
 }
 
+/* I2 */
+static void
+check_binding(struct ptm_heap *heap, const struct ptm_arena *arena)
+{
+    const struct ptm_tcache *tcache;
+    unsigned count = 0;
+    PTM_TCACHE_EACH (tcache, heap) {
+        count += tcache->arena == arena;
+    }
+    CHECK(count == atomic_load(&arena->thread_count));
+}
+
 void
 ptm_heap_check(struct ptm_heap *heap)
 {
     struct ptm_arena *arena;
-    struct ptm_tcache *tcache;
+    const struct ptm_tcache *tcache;
     unsigned i;
     PTM_ARENA_EACH (arena, i, heap) {
-        CHECK(arena->heap == heap && arena->index == i);
+        CHECK(arena->heap == heap && arena->index == i); /* I1 */
+        check_binding(heap, arena);
         ptm_arena_check(arena);
     }
-    mtx_lock(&heap->tcaches.lock);
+    CHECK(i == atomic_load(&heap->arena_count)); /* I1 */
     PTM_TCACHE_EACH (tcache, heap) {
         ptm_tcache_check(tcache);
     }
-    mtx_unlock(&heap->tcaches.lock);
     ptm_direct_check(heap);
 }

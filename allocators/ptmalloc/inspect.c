@@ -5,16 +5,17 @@
  * cache or in a returned batch is used to its arena; it is known by the key in
  * its second word together with its place in a list, and the lists are counted
  * apart, so that a user's block that happens to hold the key is not miscounted.
+ *
+ *   I1  When the heap is quiet, what is mapped is used, free or meta, each byte
+ *       counted once where it stands.
  */
 #include "ptmalloc/inspect.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/print.h"
 #include "ptmalloc/direct.h"
-#include "ptmalloc/ptmalloc.h"
 #include "ptmalloc/returned.h"
 
 /* ---- what lies in caches */
@@ -74,6 +75,7 @@ count_cached(const struct cached_sum *sum, struct alloc_stats *stats)
     stats->used_size =
         minus(stats->used_size, sum->size - sum->count * CHUNK_HEAD_SIZE);
     stats->used_count = minus(stats->used_count, sum->count);
+    stats->meta_size = minus(stats->meta_size, sum->count * CHUNK_HEAD_SIZE);
 }
 
 static void
@@ -87,7 +89,23 @@ count_chunk(struct ptm_arena *arena, struct chunk *chunk, bool used, void *arg)
     } else if (chunk_size(chunk) >= CHUNK_MIN_SIZE) {
         stats->used_size += chunk_size(chunk) - CHUNK_HEAD_SIZE;
         stats->used_count++;
+        stats->meta_size += CHUNK_HEAD_SIZE;
+    } else {
+        stats->meta_size += chunk_size(chunk); /* a fence */
     }
+}
+
+static void
+count_arena_locked(struct ptm_arena *arena, struct alloc_stats *stats)
+    REQUIRES(arena->lock)
+{
+    ptm_arena_each_chunk_locked(arena, count_chunk, stats);
+    for (const struct ptm_subheap *subheap = arena->top.newest; subheap != NULL;
+         subheap = subheap->older) {
+        stats->meta_size += subheap->lead_size;
+    }
+    stats->mapped_size += arena->top.system_size;
+    stats->mapped_peak += arena->top.system_peak;
 }
 
 static void
@@ -98,8 +116,9 @@ count_direct(struct ptm_heap *heap, struct alloc_stats *stats)
     LIST_EACH (link, &heap->direct) {
         const struct ptm_direct *direct =
             LIST_OF(link, const struct ptm_direct, link);
-        stats->used_size +=
-            direct->map_size - sizeof *direct - CHUNK_BLOCK_OFFSET;
+        size_t lead_size = direct->offset + CHUNK_BLOCK_OFFSET;
+        stats->used_size += direct->map_size - lead_size;
+        stats->meta_size += lead_size;
         stats->used_count++;
     }
     stats->direct_size = heap->direct_size;
@@ -122,10 +141,8 @@ ptm_inspect_stats(struct ptm_heap *heap, struct alloc_stats *stats)
     sum_tcaches(heap, &sum);
     PTM_ARENA_EACH (arena, i, heap) {
         mtx_lock(&arena->lock);
-        ptm_arena_each_chunk_locked(arena, count_chunk, stats);
+        count_arena_locked(arena, stats);
         ptm_returned_each_locked(arena, sum_cached, &sum);
-        stats->mapped_size += arena->top.system_size;
-        stats->mapped_peak += arena->top.system_peak;
         mtx_unlock(&arena->lock);
     }
     count_cached(&sum, stats);
@@ -133,8 +150,16 @@ ptm_inspect_stats(struct ptm_heap *heap, struct alloc_stats *stats)
     size_t own_size = heap->own_size + meta_mapped_size(&heap->meta);
     stats->mapped_size += own_size;
     stats->mapped_peak += own_size;
-    stats->meta_size =
-        minus(stats->mapped_size, stats->used_size + stats->free_size);
+    stats->meta_size += own_size;
+}
+
+void
+ptm_inspect_check(struct ptm_heap *heap)
+{
+    struct alloc_stats stats;
+    ptm_inspect_stats(heap, &stats);
+    CHECK(stats.mapped_size ==
+          stats.used_size + stats.free_size + stats.meta_size); /* I1 */
 }
 
 /* ---- walking */
@@ -182,9 +207,7 @@ walk_chunk(struct ptm_arena *arena, struct chunk *chunk, bool used, void *arg)
         piece.owner = "top";
     } else if (!used) {
         piece.kind = ALLOC_PIECE_FREE;
-        piece.owner = (chunk->head & PTM_IN_TREE) != 0    ? "large bins"
-                      : chunk_size(chunk) > PTM_SMALL_MAX ? "unsorted bin"
-                                                          : "small bin";
+        piece.owner = (chunk->head & PTM_IN_TREE) != 0 ? "large bins" : "bins";
     } else if (chunk_size(chunk) < CHUNK_MIN_SIZE) {
         piece.kind = ALLOC_PIECE_META;
         piece.owner = "fence";
@@ -235,6 +258,7 @@ ptm_inspect_dump(struct ptm_heap *heap, int fd)
 {
     struct alloc_stats stats;
     struct print print;
+    const struct ptm_tcache *tcache;
     struct ptm_arena *arena;
     unsigned i;
     ptm_inspect_stats(heap, &stats);
@@ -245,118 +269,15 @@ ptm_inspect_dump(struct ptm_heap *heap, int fd)
         stats.used_count);
     print_format(&print, "  free %zu, of it in caches %zu\n", stats.free_size,
         stats.cached_size);
-    print_format(&print, "  direct mappings %zu in %zu bytes\n",
-        stats.direct_count, stats.direct_size);
     print_flush(&print);
-    if (heap != NULL) {
-        PTM_ARENA_EACH (arena, i, heap) {
-            ptm_arena_dump(arena, fd);
-        }
-    }
-}
-
-void
-ptm_malloc_stats(void)
-{
-    ptm_inspect_dump(ptm_heap_main(), 2);
-}
-
-struct mallinfo2
-ptm_mallinfo2(void)
-{
-    struct ptm_heap *heap = ptm_heap_main();
-    struct alloc_stats stats;
-    struct ptm_arena *arena;
-    size_t keepcost = 0;
-    unsigned i;
-    ptm_inspect_stats(heap, &stats);
-    if (heap != NULL) {
-        PTM_ARENA_EACH (arena, i, heap) {
-            mtx_lock(&arena->lock);
-            keepcost += chunk_size(arena->top.chunk);
-            mtx_unlock(&arena->lock);
-        }
-    }
-    return (struct mallinfo2){
-        .arena = stats.mapped_size - stats.direct_size,
-        .ordblks = stats.free_count,
-        .hblks = stats.direct_count,
-        .hblkhd = stats.direct_size,
-        .fsmblks = stats.cached_size,
-        .uordblks = stats.used_size,
-        .fordblks = stats.free_size,
-        .keepcost = keepcost,
-    };
-}
-
-/* ---- malloc_info */
-
-struct free_census {
-    size_t count, size;
-};
-
-static void
-count_free(struct ptm_arena *arena, struct chunk *chunk, bool used, void *arg)
-{
-    struct free_census *census = arg;
-    if (!used && chunk != arena->top.chunk) {
-        census->count++;
-        census->size += chunk_size(chunk);
-    }
-}
-
-static void
-print_arena_info(FILE *stream, struct ptm_arena *arena)
-{
-    struct free_census census = {0};
-    /* Numbers first: printing may allocate, which takes the lock. */
-    mtx_lock(&arena->lock);
-    ptm_arena_each_chunk_locked(arena, count_free, &census);
-    size_t system_size = arena->top.system_size;
-    size_t system_peak = arena->top.system_peak;
-    mtx_unlock(&arena->lock);
-    size_t returned_size = atomic_load(&arena->returned_size);
-    fprintf(stream, "<heap nr=\"%u\">\n<sizes>\n</sizes>\n", arena->index);
-    fprintf(stream, "<total type=\"fast\" count=\"0\" size=\"%zu\"/>\n",
-        returned_size);
-    fprintf(stream, "<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n",
-        census.count, census.size);
-    fprintf(stream, "<system type=\"current\" size=\"%zu\"/>\n", system_size);
-    fprintf(stream, "<system type=\"max\" size=\"%zu\"/>\n", system_peak);
-    fprintf(stream, "<aspace type=\"total\" size=\"%zu\"/>\n", system_size);
-    fprintf(stream, "<aspace type=\"mprotect\" size=\"%zu\"/>\n</heap>\n",
-        system_size);
-}
-
-int
-ptm_malloc_info(int options, FILE *stream)
-{
-    struct ptm_heap *heap = ptm_heap_main();
-    struct alloc_stats stats;
-    struct ptm_arena *arena;
-    unsigned i;
-    if (options != 0) {
-        errno = EINVAL;
-        return -1;
-    }
     if (heap == NULL) {
-        errno = ENOMEM;
-        return -1;
+        return;
     }
-    fprintf(stream, "<malloc version=\"1\">\n");
     PTM_ARENA_EACH (arena, i, heap) {
-        print_arena_info(stream, arena);
+        ptm_arena_dump(arena, fd);
     }
-    ptm_inspect_stats(heap, &stats);
-    fprintf(stream, "<total type=\"fast\" count=\"0\" size=\"%zu\"/>\n",
-        stats.cached_size);
-    fprintf(stream, "<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n",
-        stats.free_count, stats.free_size - stats.cached_size);
-    fprintf(stream, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n",
-        stats.direct_count, stats.direct_size);
-    fprintf(
-        stream, "<system type=\"current\" size=\"%zu\"/>\n", stats.mapped_size);
-    fprintf(stream, "<system type=\"max\" size=\"%zu\"/>\n</malloc>\n",
-        stats.mapped_peak);
-    return ferror(stream) ? -1 : 0;
+    PTM_TCACHE_EACH (tcache, heap) {
+        ptm_tcache_dump(tcache, fd);
+    }
+    ptm_direct_dump(heap, fd);
 }

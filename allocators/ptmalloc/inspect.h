@@ -15,4 +15,6 @@
 
 void ptm_inspect_stats(struct ptm_heap *heap, struct alloc_stats *stats);
 void ptm_inspect_walk(struct ptm_heap *heap, alloc_walk_fn *visit, void *arg);
+/* Aborts unless the statistics balance; wants the heap quiet. */
+void ptm_inspect_check(struct ptm_heap *heap);
 void ptm_inspect_dump(struct ptm_heap *heap, int fd);

@@ -330,6 +330,7 @@ static void
 ops_check(struct heap *heap)
 {
     ptm_heap_check(heap_of(heap));
+    ptm_inspect_check(heap_of(heap));
 }
 
 static void

@@ -38,9 +38,8 @@ static size_t
 checked_size(const struct ptm_top *top)
 {
     size_t size = chunk_size(top->chunk);
-    if (__builtin_expect(
-            (char *)top->chunk + size != ptm_subheap_end(top->newest),
-            0)) { /* I1 */
+    uintptr_t end = (uintptr_t)top->chunk + size;
+    if (end != (uintptr_t)ptm_subheap_end(top->newest)) { /* I1 */
         ptm_misuse("corrupted top size", top->chunk);
     }
     return size;
