@@ -12,6 +12,7 @@
 #include "base/machine.h"
 #include "base/pages.h"
 #include "ptmalloc/direct.h"
+#include "ptmalloc/returned.h"
 
 #define FIRST_META_SIZE ((size_t)64 << 10)
 #define RICH_SIZE       ((size_t)256 << 10) /* free: worth moving to */
@@ -23,6 +24,7 @@ static struct {
     struct mtx lock;
     bool ready;               /* [lock] the environment is read */
     struct ptm_tuning tuning; /* [lock] fixed when ready */
+    struct list heaps;        /* [lock] all there are */
     _Atomic(struct ptm_heap *) main;
 } process = {.lock = {.rank = MTX_PROCESS}};
 
@@ -258,6 +260,38 @@ ptm_heap_tcache(struct ptm_heap *heap)
                : NULL;
 }
 
+/* ---- fork */
+
+static unsigned
+count_bound(struct ptm_heap *heap, const struct ptm_arena *arena)
+{
+    const struct ptm_tcache *tcache;
+    unsigned count = 0;
+    PTM_TCACHE_EACH (tcache, heap) {
+        count += tcache->arena == arena;
+    }
+    return count;
+}
+
+/* Fork holds all locks, but what threads count without one it may have caught
+ * half done. In the child, which has one thread, they are counted afresh;
+ * whether before or after the caches of the others are left is the same. */
+static void
+mend_in_child(void)
+{
+    const struct list *link;
+    struct ptm_arena *arena;
+    unsigned i;
+    LIST_EACH (link, &process.heaps) {
+        struct ptm_heap *heap = LIST_OF(link, struct ptm_heap, link);
+        PTM_ARENA_EACH (arena, i, heap) {
+            ptm_returned_recount(arena);
+            atomic_store_explicit(&arena->thread_count,
+                count_bound(heap, arena), memory_order_relaxed);
+        }
+    }
+}
+
 /* ---- life */
 
 static void
@@ -275,43 +309,8 @@ init_heap(struct ptm_heap *heap, size_t own_size, bool is_main)
         is_main ? &ptm_tcache_none.local : NULL);
 }
 
-static struct ptm_heap *
-new_heap(bool is_main)
-{
-    size_t own_size = pages_round_up(sizeof(struct ptm_heap) + FIRST_META_SIZE);
-    struct ptm_heap *heap = pages_map(own_size, pages_os_size());
-    if (heap == NULL) {
-        return NULL;
-    }
-    init_heap(heap, own_size, is_main);
-    if (make_arena(heap) == NULL) {
-        ptm_heap_delete(heap);
-        return NULL;
-    }
-    return heap;
-}
-
 static void
-start_locked(void) REQUIRES(process.lock)
-{
-    if (!process.ready) {
-        fork_init();
-        ptm_tuning_read(&process.tuning);
-        process.ready = true;
-    }
-}
-
-struct ptm_heap *
-ptm_heap_new(void)
-{
-    mtx_lock(&process.lock);
-    start_locked();
-    mtx_unlock(&process.lock);
-    return new_heap(false);
-}
-
-void
-ptm_heap_delete(struct ptm_heap *heap)
+delete_heap(struct ptm_heap *heap)
 {
     struct ptm_arena *arena;
     unsigned i;
@@ -324,6 +323,58 @@ ptm_heap_delete(struct ptm_heap *heap)
     mtx_fini(&heap->arenas_lock);
     meta_fini(&heap->meta);
     (void)pages_unmap(heap, heap->own_size);
+}
+
+static struct ptm_heap *
+new_heap(bool is_main)
+{
+    size_t own_size = pages_round_up(sizeof(struct ptm_heap) + FIRST_META_SIZE);
+    struct ptm_heap *heap = pages_map(own_size, pages_os_size());
+    if (heap == NULL) {
+        return NULL;
+    }
+    init_heap(heap, own_size, is_main);
+    if (make_arena(heap) == NULL) {
+        delete_heap(heap);
+        return NULL;
+    }
+    return heap;
+}
+
+static void
+start_locked(void) REQUIRES(process.lock)
+{
+    if (!process.ready) {
+        fork_init();
+        fork_on_child(mend_in_child);
+        list_init(&process.heaps);
+        ptm_tuning_read(&process.tuning);
+        process.ready = true;
+    }
+}
+
+struct ptm_heap *
+ptm_heap_new(void)
+{
+    mtx_lock(&process.lock);
+    start_locked();
+    mtx_unlock(&process.lock);
+    struct ptm_heap *heap = new_heap(false);
+    if (heap != NULL) {
+        mtx_lock(&process.lock);
+        list_push(&process.heaps, &heap->link);
+        mtx_unlock(&process.lock);
+    }
+    return heap;
+}
+
+void
+ptm_heap_delete(struct ptm_heap *heap)
+{
+    mtx_lock(&process.lock);
+    list_remove(&heap->link);
+    mtx_unlock(&process.lock);
+    delete_heap(heap);
 }
 
 struct ptm_heap *
@@ -340,22 +391,13 @@ ptm_heap_main(void)
     heap = atomic_load_explicit(&process.main, memory_order_relaxed);
     if (heap == NULL) {
         heap = new_heap(true);
+        if (heap != NULL) {
+            list_push(&process.heaps, &heap->link);
+        }
         atomic_store_explicit(&process.main, heap, memory_order_release);
     }
     mtx_unlock(&process.lock);
     return heap;
-}
-
-/* I2 */
-static void
-check_binding(struct ptm_heap *heap, const struct ptm_arena *arena)
-{
-    const struct ptm_tcache *tcache;
-    unsigned count = 0;
-    PTM_TCACHE_EACH (tcache, heap) {
-        count += tcache->arena == arena;
-    }
-    CHECK(count == atomic_load(&arena->thread_count));
 }
 
 void
@@ -366,7 +408,8 @@ ptm_heap_check(struct ptm_heap *heap)
     unsigned i;
     PTM_ARENA_EACH (arena, i, heap) {
         CHECK(arena->heap == heap && arena->index == i); /* I1 */
-        check_binding(heap, arena);
+        CHECK(count_bound(heap, arena) ==
+              atomic_load(&arena->thread_count)); /* I2 */
         ptm_arena_check(arena);
     }
     CHECK(i == atomic_load(&heap->arena_count)); /* I1 */

@@ -22,6 +22,7 @@
 
 struct ptm_heap {
     struct meta meta;
+    struct list link; /* [process.lock] in process.heaps: heap.c */
     struct ptm_tuning tuning;
     size_t own_size;
     uintptr_t key; /* marks cached chunks; random */

@@ -225,6 +225,60 @@ caches_are_flushed_at_thread_exit(void **state)
     assert_true(stats.mapped_size < (size_t)1 << 20); /* and does not grow */
 }
 
+/* Other threads were anywhere in their work when the child was made. */
+static void *
+work_until_told(void *stop)
+{
+    while (!atomic_load((_Atomic bool *)stop)) {
+        (void)fill_cache(NULL);
+    }
+    return NULL;
+}
+
+static void
+check_in_child(struct ptm_heap *parents)
+{
+    pthread_t threads[3];
+
+    alarm(20);
+    ptm_heap_check(parents);
+    ptm_inspect_check(parents);
+    for (unsigned i = 0; i < 3; i++) { /* they take the lost caches over */
+        (void)pthread_create(&threads[i], NULL, fill_cache, NULL);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    ptm_heap_check(parents);
+    ptm_inspect_check(parents);
+    _exit(0);
+}
+
+static void
+a_forked_child_has_a_whole_heap(void **state)
+{
+    (void)state;
+    _Atomic bool stop = false;
+    pthread_t threads[3];
+    int status;
+
+    for (unsigned i = 0; i < 3; i++) {
+        (void)pthread_create(&threads[i], NULL, work_until_told, &stop);
+    }
+    for (unsigned round = 0; round < 40; round++) {
+        pid_t child = fork();
+        if (child == 0) {
+            check_in_child(heap);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
 static void
 heap_that_cannot_be_made_is_null(void **state)
 {
@@ -273,6 +327,8 @@ main(void)
             tear_down),
         cmocka_unit_test_setup_teardown(
             caches_are_flushed_at_thread_exit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_forked_child_has_a_whole_heap, set_up, tear_down),
         cmocka_unit_test(heap_that_cannot_be_made_is_null),
         cmocka_unit_test_setup_teardown(
             check_finds_each_broken_invariant, set_up, tear_down),

@@ -133,29 +133,52 @@ ptm_returned_each_locked(
 }
 
 struct census {
-    struct ptm_arena *arena;
+    const struct ptm_arena *arena;
     size_t size; /* by the bins' sizes */
     unsigned bin;
 };
 
 static void
-check_cached(const struct ptm_cached *cached, void *arg)
+count_cached(const struct ptm_cached *cached, void *arg)
 {
     struct census *census = arg;
+    (void)cached;
+    census->size += ptm_cache_bin_size(census->bin);
+}
+
+static void
+check_cached(const struct ptm_cached *cached, void *arg)
+{
+    const struct census *census = arg;
     CHECK(ptm_cache_bin(ptm_head_size(chunk_of_block(cached))) ==
           census->bin);                                    /* I2 */
     CHECK(ptm_subheap_of(cached)->arena == census->arena); /* I2 */
     CHECK(cached->key == census->arena->heap->key);        /* I2 */
-    census->size += ptm_cache_bin_size(census->bin);
+    count_cached(cached, arg);
+}
+
+/* Returns the sum of the bins' sizes over all chunks. */
+static size_t
+count_all(const struct ptm_arena *arena, ptm_cached_fn *visit)
+{
+    struct census census = {.arena = arena};
+    for (; census.bin < PTM_CACHE_BINS; census.bin++) {
+        each_of_stack(
+            atomic_load(&arena->returned[census.bin]), visit, &census);
+    }
+    return census.size;
+}
+
+void
+ptm_returned_recount(struct ptm_arena *arena)
+{
+    atomic_store_explicit(&arena->returned_size, count_all(arena, count_cached),
+        memory_order_relaxed);
 }
 
 void
 ptm_returned_check_locked(struct ptm_arena *arena)
 {
-    struct census census = {.arena = arena};
-    for (; census.bin < PTM_CACHE_BINS; census.bin++) {
-        each_of_stack(
-            atomic_load(&arena->returned[census.bin]), check_cached, &census);
-    }
-    CHECK(census.size == atomic_load(&arena->returned_size)); /* I3 */
+    size_t size = count_all(arena, check_cached);
+    CHECK(size == atomic_load(&arena->returned_size)); /* I3 */
 }

@@ -33,5 +33,8 @@ void ptm_returned_free_locked(struct ptm_arena *arena) REQUIRES(arena->lock);
 void ptm_returned_each_locked(struct ptm_arena *arena, ptm_cached_fn *visit,
     void *arg) REQUIRES(arena->lock);
 
+/* Sets returned_size afresh, in a child of fork. */
+void ptm_returned_recount(struct ptm_arena *arena);
+
 /* Aborts if broken; wants the heap quiet. */
 void ptm_returned_check_locked(struct ptm_arena *arena) REQUIRES(arena->lock);

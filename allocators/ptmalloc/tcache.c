@@ -49,14 +49,23 @@ limit_of(unsigned bin, const struct ptm_tuning *tuning)
     return count > LARGE_LIMIT_MAX ? LARGE_LIMIT_MAX : (uint32_t)count;
 }
 
+static void
+set_count(struct ptm_tbin *tbin, uint32_t count)
+{
+    atomic_store_explicit(&tbin->count, count, memory_order_relaxed);
+}
+
 void
 ptm_tcache_init(
     struct ptm_tcache *tcache, struct ptm_heap *heap, struct ptm_arena *arena)
 {
     for (unsigned bin = 0; bin < PTM_CACHE_BINS; bin++) {
         tcache->bins[bin].limit = limit_of(bin, &heap->tuning);
+        tcache->bins[bin].head = 0;
+        set_count(&tcache->bins[bin], 0);
         tcache->fill_shift[bin] = 0;
     }
+    atomic_store_explicit(&tcache->large_size, 0, memory_order_relaxed);
     tcache->fresh = true;
     tcache->key = heap->key;
     tcache->heap = heap;
@@ -141,12 +150,6 @@ list_size(const struct ptm_cached *list)
         size += size_of(list);
     }
     return size;
-}
-
-static void
-set_count(struct ptm_tbin *tbin, uint32_t count)
-{
-    atomic_store_explicit(&tbin->count, count, memory_order_relaxed);
 }
 
 /* Takes all chunks out of a bin. */

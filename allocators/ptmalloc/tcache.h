@@ -48,7 +48,8 @@ ptm_tcache_of(struct local *local)
 /* Empty and full at once. */
 extern struct ptm_tcache ptm_tcache_none;
 
-/* In zeroed memory, or one used before and drained. */
+/* In zeroed memory, or one used before; what that still holds, after fork, is
+ * lost: its thread may have been in the middle of a change. */
 void ptm_tcache_init(
     struct ptm_tcache *tcache, struct ptm_heap *heap, struct ptm_arena *arena);
 
