@@ -19,7 +19,7 @@
  * Sizes are multiples of CHUNK_ALIGN, which leaves the head's low bits for
  * flags. CHUNK_PREV_USED tells whether prev_foot is a size. The other two are
  * the design's: dlmalloc marks used and directly mapped chunks, ptmalloc mapped
- * ones and those of other arenas than the main one.
+ * ones and those in its tree.
  *
  * What a used chunk costs is the design's choice too. With overhead
  * CHUNK_HEAD_SIZE the user's bytes reach into the next chunk's prev_foot; with

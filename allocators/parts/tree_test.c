@@ -235,6 +235,35 @@ tree_check_finds_each_broken_invariant(void **state)
     }
 }
 
+/* Every link of a node, overwritten, is seen from the node. */
+static void
+tree_joined_finds_each_broken_link(void **state)
+{
+    (void)state;
+    struct model model;
+    struct tree_node stray = {.height = 1};
+
+    model_init(&model);
+    for (unsigned key = 0; key < 7; key++) {
+        model_flip(&model, key);
+    }
+    struct tree_node *root = model.tree.root;
+    struct tree_node *inner = root->child[0];
+    struct tree_node **links[] = {&inner->child[0], &inner->child[1],
+        &inner->parent, &root->child[0], &inner->child[0]->parent,
+        &inner->child[1]->parent};
+
+    for (unsigned i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+        struct tree_node *kept = *links[i];
+        assert_true(tree_joined(&model.tree, inner));
+        *links[i] = &stray;
+        assert_false(tree_joined(&model.tree, inner));
+        *links[i] = kept;
+    }
+    assert_true(tree_joined(&model.tree, root));
+    assert_false(tree_joined(&model.tree, &stray));
+}
+
 static void
 insert_twice(void *arg)
 {
@@ -289,6 +318,7 @@ main(void)
         cmocka_unit_test(tree_is_right_for_every_order_of_seven),
         cmocka_unit_test(tree_stays_low_when_keys_rise),
         cmocka_unit_test(tree_check_finds_each_broken_invariant),
+        cmocka_unit_test(tree_joined_finds_each_broken_link),
         cmocka_unit_test(tree_refuses_equal_nodes),
         cmocka_unit_test(tree_dump_shows_nodes_in_order),
     };

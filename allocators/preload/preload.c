@@ -125,6 +125,26 @@ mallinfo2(void)
     return OURS(mallinfo2)();
 }
 
+/* The older form, whose numbers are ints and wrap, as glibc's do. */
+EXPORTED struct mallinfo
+mallinfo(void)
+{
+    struct mallinfo2 info = OURS(mallinfo2)();
+
+    return (struct mallinfo){
+        .arena = (int)info.arena,
+        .ordblks = (int)info.ordblks,
+        .smblks = (int)info.smblks,
+        .hblks = (int)info.hblks,
+        .hblkhd = (int)info.hblkhd,
+        .usmblks = (int)info.usmblks,
+        .fsmblks = (int)info.fsmblks,
+        .uordblks = (int)info.uordblks,
+        .fordblks = (int)info.fordblks,
+        .keepcost = (int)info.keepcost,
+    };
+}
+
 EXPORTED int
 mallopt(int parameter, int value)
 {

@@ -3,13 +3,20 @@
  * (contract: ptmalloc.h)
  *
  *   front    tcache.c    a list of free chunks a size and thread
- *   middle   arena.c     unsorted bin, small bins, large bins, top, one lock;
+ *            cached.h    what such a chunk holds
+ *   middle   arena.c     chunks taken, joined and resized under one lock
+ *            bins.c      unsorted bin, small bins, large bins
  *            returned.c  batches that threads give back without the lock
- *   back     subheap.c   aligned regions that grow and shrink
+ *   back     top.c       the chunk at the end, which grows and shrinks
+ *            subheap.c   aligned regions
  *            direct.c    large blocks with mappings of their own
- *   owner    parts/chunk boundary tags; an address masked is its subheap
- *   whole    heap.c      arenas, threads, tuning
+ *   owner    parts/chunk boundary tags, head.h their flags; an address masked
+ *                        is its subheap
+ *   whole    heap.c      arenas, threads, fork
  *            block.c     a block taken, resized, given back
+ *            tuning.c    mallopt and the environment
+ *   shown    inspect.c   statistics, walks, dumps
+ *            info.c      the same in glibc's forms
  *
  * docs/designs/ptmalloc.md follows one block from malloc to mmap and back.
  *

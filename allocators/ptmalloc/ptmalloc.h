@@ -41,8 +41,8 @@ void ptm_free_aligned_sized(void *block, size_t align, size_t size);
 size_t ptm_malloc_usable_size(void *block);
 int ptm_malloc_trim(size_t pad);
 struct mallinfo2 ptm_mallinfo2(void);
-/* M_ARENA_MAX, M_MMAP_MAX, M_MMAP_THRESHOLD, M_PERTURB, M_TOP_PAD,
- * M_TRIM_THRESHOLD: 1 when set, 0 when the value or the name is not known. */
+/* Every parameter of glibc's: see tuning.h. 1 when set, 0 when the value or the
+ * name is not known. */
 int ptm_mallopt(int parameter, int value);
 void ptm_malloc_stats(void);
 /* XML on stream; options must be 0. 0, or -1 and errno. */
