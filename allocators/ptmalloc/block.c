@@ -245,6 +245,22 @@ ptm_block_resize(
     return moved;
 }
 
+/* A chunk is as large as asked for, or 16 more where no chunk can be cut off, or
+ * comes from the large cache bin of the size. A mapping may have stayed large. */
+bool
+ptm_block_is_of(const void *block, size_t size)
+{
+    const struct chunk *chunk = checked_chunk(block);
+    if (size > usable_size(chunk)) {
+        return false;
+    }
+    size_t have = ptm_head_size(chunk);
+    size_t need = chunk_size_for(size, CHUNK_HEAD_SIZE);
+    return (ptm_head(chunk) & PTM_MAPPED) != 0 || have <= need + CHUNK_ALIGN ||
+           (have <= PTM_CACHE_MAX &&
+               ptm_cache_bin(have) == ptm_cache_bin(need));
+}
+
 size_t
 ptm_block_usable_size(struct ptm_heap *heap, const void *block)
 {

@@ -25,4 +25,6 @@ void ptm_block_give(
 /* A block of that size with the old one's contents; the old one is gone. */
 void *ptm_block_resize(
     struct ptm_heap *heap, struct ptm_tcache *tcache, void *block, size_t size);
+/* Whether a request of that size may have got the block. */
+bool ptm_block_is_of(const void *block, size_t size);
 size_t ptm_block_usable_size(struct ptm_heap *heap, const void *block);

@@ -115,6 +115,12 @@ free_sized_wrong(char *block)
 }
 
 static void
+free_sized_much_smaller(char *block)
+{
+    ptm_ops.free_sized(heap, block, usable(block) / 2);
+}
+
+static void
 free_sized_of_overflow(char *block)
 {
     ptm_ops.free_sized(heap, block, SIZE_MAX);
@@ -129,6 +135,12 @@ free_aligned_wrong(char *block)
         align *= 2;
     }
     ptm_ops.free_aligned_sized(heap, block, align, 100);
+}
+
+static void
+free_odd_alignment(char *block)
+{
+    ptm_ops.free_aligned_sized(heap, block, 24, 100);
 }
 
 static void
@@ -394,8 +406,10 @@ static const struct mistake {
     {"block of another heap", CACHED, free_into_other_heap},
     {"block of another heap", BARE, free_into_other_heap},
     {"wrong size in free", CACHED, free_sized_wrong},
+    {"wrong size in free", CACHED, free_sized_much_smaller},
     {"wrong size in free", CACHED, free_sized_of_overflow},
     {"wrong alignment in free", CACHED, free_aligned_wrong},
+    {"wrong alignment in free", CACHED, free_odd_alignment},
     {"invalid pointer to a mapped chunk", CACHED, free_inside_mapping},
     {"invalid pointer to a mapped chunk", CACHED, realloc_broken_mapping},
 };
@@ -487,6 +501,23 @@ a_block_that_holds_the_key_may_be_freed(void **state)
     ptm_ops.check(NULL);
 }
 
+/* The size that was asked for is never wrong, however the block was got. */
+static void
+the_right_size_is_never_misuse(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size < 300000; size += size / 50 + 1) {
+        void *kept = ptm_malloc(size + 100); /* a cached chunk to fit */
+        ptm_free(kept);
+        ptm_free_sized(ptm_malloc(size), size);
+        ptm_free_aligned_sized(ptm_aligned_alloc(64, size), 64, size);
+        ptm_free_sized(ptm_realloc(ptm_malloc(2 * size), size + 1), size + 1);
+        ptm_free_sized(ptm_calloc(1, size), size);
+    }
+    ptm_free_sized(NULL, 10);
+    ptm_free_aligned_sized(NULL, 0, 10);
+}
+
 int
 main(void)
 {
@@ -494,6 +525,7 @@ main(void)
         cmocka_unit_test(misuse_has_its_own_line),
         cmocka_unit_test(fast_paths_find_the_same),
         cmocka_unit_test(a_block_that_holds_the_key_may_be_freed),
+        cmocka_unit_test(the_right_size_is_never_misuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,7 +113,7 @@ ops_usable_size(struct heap *any, const void *block)
 static void
 ops_free_sized(struct heap *any, void *block, size_t size)
 {
-    if (block != NULL && size > ops_usable_size(any, block)) {
+    if (block != NULL && !ptm_block_is_of(block, size)) {
         check_misuse(PTM_NAME, "wrong size in free", block);
     }
     give(heap_of(any), block);
@@ -122,7 +122,8 @@ ops_free_sized(struct heap *any, void *block, size_t size)
 static void
 ops_free_aligned_sized(struct heap *any, void *block, size_t align, size_t size)
 {
-    if (align == 0 || ((uintptr_t)block & (align - 1)) != 0) {
+    if (block != NULL && (align == 0 || (align & (align - 1)) != 0 ||
+                             ((uintptr_t)block & (align - 1)) != 0)) {
         check_misuse(PTM_NAME, "wrong alignment in free", block);
     }
     ops_free_sized(any, block, size);
