@@ -265,7 +265,7 @@ a_forked_child_has_a_whole_heap(void **state)
     for (unsigned i = 0; i < 3; i++) {
         (void)pthread_create(&threads[i], NULL, work_until_told, &stop);
     }
-    for (unsigned round = 0; round < 40; round++) {
+    for (unsigned round = 0; round < 20; round++) {
         pid_t child = fork();
         if (child == 0) {
             check_in_child(heap);
