@@ -42,6 +42,21 @@ descend(struct call *call)
     call->depth++;
 }
 
+/* The callers are there, one behind the other, below capture's own frame and
+ * what a sanitizer puts around the unwinder. */
+static void
+require_callers(const struct call *call, size_t count)
+{
+    size_t first = 0;
+
+    while (first < 4 && call->frames[first] != call->expected[0]) {
+        first++;
+    }
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(call->frames[first + i], call->expected[i]);
+    }
+}
+
 static void
 stack_knows_nothing_before_it_is_started(void **state)
 {
@@ -63,9 +78,7 @@ stack_shows_callers_innermost_first(void **state)
     descend(&call);
     assert_int_equal(errno, 4711);
     assert_in_range(call.count, 4, STACK_DEPTH_MAX);
-    /* The first return is into capture's own body. */
-    assert_int_equal(call.frames[1], call.expected[0]);
-    assert_int_equal(call.frames[2], call.expected[1]);
+    require_callers(&call, 2);
 }
 
 static void
@@ -96,7 +109,7 @@ stack_ends_where_a_thread_begins(void **state)
         pthread_create(&thread, NULL, capture_in_thread, &call), 0);
     pthread_join(thread, NULL);
     assert_in_range(call.count, 3, STACK_DEPTH_MAX - 1);
-    assert_int_equal(call.frames[1], call.expected[0]);
+    require_callers(&call, 1);
 }
 
 static void
