@@ -45,9 +45,22 @@ jem_arena_fini(struct jem_arena *arena)
     jem_pagecache_fini(&arena->pages);
 }
 
+static void
+leave_profile(struct jem_extent *extent, void *arg)
+{
+    if (extent->sample != NULL) {
+        sampled_remove(arg, extent->sample);
+        extent->sample = NULL;
+    }
+}
+
 void
 jem_arena_reset(struct jem_arena *arena)
 {
+    if (arena->heap->sampled.on) {
+        jem_pagecache_each_large(
+            &arena->pages, leave_profile, &arena->heap->sampled);
+    }
     act_on_bins(arena, jem_bin_reset);
     jem_pagecache_reset(&arena->pages);
 }
@@ -105,6 +118,7 @@ jem_arena_take_large(
         return NULL;
     }
     *zeroed = extent->zeroed;
+    extent->sample = NULL;
     return extent->addr;
 }
 

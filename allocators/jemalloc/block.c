@@ -47,7 +47,7 @@ jem_block_count(struct jem_tcache *tcache)
 static void
 count_bytes(const struct jem_heap *heap, size_t taken_size, size_t given_size)
 {
-    struct jem_tcache *self = jem_self;
+    struct jem_tcache *self = jem_heap_self(heap);
     if (self->counting && self->heap == heap) {
         self->allocated_size += taken_size;
         self->deallocated_size += given_size;
@@ -71,6 +71,50 @@ take_uncached(struct jem_arena *arena, unsigned shard, unsigned class,
     return block;
 }
 
+/* The calling thread's, on the process's heap. */
+static _Thread_local struct sampler sampler TLS_INITIAL_EXEC;
+
+/* A block that is in the profile has an extent of its own: its class becomes a
+ * large one. */
+static __attribute__((noinline)) void *
+take_sampled(struct jem_heap *heap, struct jem_arena *arena, unsigned *class,
+    size_t align, bool *zeroed)
+{
+    unsigned large = *class < JEM_SMALL_COUNT ? JEM_SMALL_COUNT : *class;
+    void *block = take_uncached(arena, 0, large, align, zeroed);
+
+    if (block != NULL) {
+        jem_owner_extent(jem_owner_get(block))->sample =
+            sampled_add(&heap->sampled, jem_class_size(*class));
+        *class = large;
+    }
+    return block;
+}
+
+static void
+leave_profile(struct jem_heap *heap, unsigned class, const void *block)
+{
+    if (!heap->sampled.on || class < JEM_SMALL_COUNT) {
+        return;
+    }
+    struct jem_extent *extent = jem_owner_extent(jem_owner_get(block));
+    if (extent->sample != NULL) {
+        sampled_remove(&heap->sampled, extent->sample);
+        extent->sample = NULL; /* The extent may go to a cache. */
+    }
+}
+
+static void *
+take_class(struct jem_tcache *tcache, struct jem_arena *arena, unsigned class,
+    size_t align, bool *zeroed)
+{
+    bool is_cached = tcache != NULL && class < tcache->class_limit &&
+                     (class < JEM_SMALL_COUNT || align <= JEM_PAGE);
+    return is_cached ? jem_tcache_refill(tcache, class, zeroed)
+                     : take_uncached(arena, tcache == NULL ? 0 : tcache->shard,
+                           class, align, zeroed);
+}
+
 /* What the options want the fresh bytes of a block to be. */
 static void
 fill_fresh(const struct jem_heap *heap, void *bytes, size_t size)
@@ -91,12 +135,14 @@ jem_block_take_from(struct jem_heap *heap, struct jem_tcache *tcache,
     if (class == JEM_CLASS_NONE) {
         return NULL;
     }
-    bool is_cached = tcache != NULL && class < tcache->class_limit &&
-                     (class < JEM_SMALL_COUNT || align <= JEM_PAGE);
-    void *block = is_cached
-                      ? jem_tcache_refill(tcache, class, &zeroed)
-                      : take_uncached(arena, tcache == NULL ? 0 : tcache->shard,
-                            class, align, &zeroed);
+    void *block = NULL;
+    if (heap->sampled.on &&
+        sampled_pick(&heap->sampled, &sampler, jem_class_size(class))) {
+        block = take_sampled(heap, arena, &class, align, &zeroed);
+    }
+    if (block == NULL) {
+        block = take_class(tcache, arena, class, align, &zeroed);
+    }
     if (block == NULL) {
         return NULL;
     }
@@ -136,6 +182,16 @@ jem_block_class(struct jem_heap *heap, const void *block)
     return class;
 }
 
+bool
+jem_block_serves(
+    struct jem_heap *heap, const void *block, size_t size, size_t align)
+{
+    unsigned class = jem_block_class(heap, block);
+    unsigned wanted = jem_block_class_for(size, align);
+    return class == wanted || (heap->sampled.on && wanted < JEM_SMALL_COUNT &&
+                                  class == JEM_SMALL_COUNT);
+}
+
 /* ---- giving */
 
 /* The second of two frees of one small block. */
@@ -172,6 +228,7 @@ jem_block_give(struct jem_heap *heap, struct jem_tcache *tcache, void *block)
     if (jem_options_junk_free(&heap->options)) {
         memset(block, JUNK_FREE, jem_class_size(class));
     }
+    leave_profile(heap, class, block);
     count_bytes(heap, 0, jem_class_size(class));
     if (tcache == NULL || class >= tcache->class_limit) {
         give_uncached(heap, class, block);
@@ -208,6 +265,11 @@ jem_block_resize_to(struct jem_heap *heap, void *block, unsigned size_class)
     }
     size_t old_size = jem_class_size(old_class);
     size_t size = jem_class_size(size_class);
+    struct jem_extent *extent = jem_owner_extent(jem_owner_get(block));
+    if (heap->sampled.on && extent->sample != NULL) {
+        leave_profile(heap, old_class, block);
+        extent->sample = sampled_add(&heap->sampled, size);
+    }
     if (size > old_size) {
         fill_fresh(heap, (char *)block + old_size, size - old_size);
     }

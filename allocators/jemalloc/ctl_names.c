@@ -639,6 +639,29 @@ get_background_turns(const struct jem_ctl_call *call, uint64_t *value)
     return 0;
 }
 
+/* ---- the profile */
+
+static int
+get_prof_prefix(const struct jem_ctl_call *call, uint64_t *value)
+{
+    const struct sampled *sampled = &call->heap->sampled;
+
+    *value = of_text(sampled->on ? sampled->options.prefix : "");
+    return 0;
+}
+
+/* To that file; NULL: to the next by the prefix. */
+static int
+dump_profile(const struct jem_ctl_call *call, uint64_t value)
+{
+    struct sampled *sampled = &call->heap->sampled;
+
+    if (!sampled->on) {
+        return ENOENT;
+    }
+    return sampled_write(sampled, (const char *)(uintptr_t)value) ? 0 : EFAULT;
+}
+
 /* ---- the table. Rows of one prefix stand together. */
 
 #define CONSTANT(name, the_kind, number)                                       \
@@ -736,8 +759,8 @@ const struct jem_ctl_row jem_ctl_rows[] = {
     CONSTANT("config.lazy_lock", JEM_CTL_FLAG, false),
     READ("config.malloc_conf", JEM_CTL_TEXT, get_no_text, 0),
     CONSTANT("config.opt_safety_checks", JEM_CTL_FLAG, true),
-    CONSTANT("config.prof", JEM_CTL_FLAG, false),
-    CONSTANT("config.prof_libgcc", JEM_CTL_FLAG, false),
+    CONSTANT("config.prof", JEM_CTL_FLAG, true),
+    CONSTANT("config.prof_libgcc", JEM_CTL_FLAG, true),
     CONSTANT("config.prof_libunwind", JEM_CTL_FLAG, false),
     CONSTANT("config.stats", JEM_CTL_FLAG, true),
     CONSTANT("config.utrace", JEM_CTL_FLAG, false),
@@ -757,8 +780,15 @@ const struct jem_ctl_row jem_ctl_rows[] = {
     OPTION_TEXT("junk", get_option_junk),
     OPTION_FLAG("zero", zero),
     OPTION_FLAG("check_free", check_free),
+    OPTION_FLAG("prof", prof),
+    OPTION_NUMBER("lg_prof_sample", JEM_CTL_SIZE, lg_prof_sample),
+    OPTION_NUMBER("lg_prof_interval", JEM_CTL_SSIZE, lg_prof_interval),
+    OPTION_FLAG("prof_final", prof_final),
+    READ("opt.prof_prefix", JEM_CTL_TEXT, get_prof_prefix, 0),
     OPTION_FLAG("stats_print", stats_print),
     OPTION_TEXT("stats_print_opts", get_option_letters),
+
+    READ_WRITE("prof.dump", JEM_CTL_TEXT, NULL, dump_profile, 0),
 
     READ("arenas.narenas", JEM_CTL_UNSIGNED, get_arena_count, 0),
     READ_WRITE("arenas.dirty_decay_ms", JEM_CTL_SSIZE, get_default_decay,

@@ -220,8 +220,7 @@ void
 jem_sdallocx(void *block, size_t size, int flags)
 {
     if (!is_aligned(block, flags) ||
-        jem_block_class(jem_heap_main(), block) !=
-            jem_block_class_for(size, align_of(flags))) {
+        !jem_block_serves(jem_heap_main(), block, size, align_of(flags))) {
         check_misuse(JEM_NAME, "wrong size in free", block);
     }
     give(block, flags);

@@ -34,6 +34,7 @@
 #define JEM_NAME "jemalloc"
 
 struct jem_arena;
+struct profile_sample;
 struct jem_region; /* the mapping that an extent lies in (pagecache.h) */
 
 enum jem_extent_state {
@@ -61,6 +62,7 @@ struct jem_extent {
     uint16_t free_count;   /* slab [bin] free regions */
     struct tree_node node; /* [page cache] by size; slab [bin] by address */
     struct list link;      /* [page cache] by age; [arena] large blocks */
+    struct profile_sample *sample; /* large: its block in the profile */
     /* slab [bin]: bit r of word r / 64 is set when region r is free. */
     uint64_t free_bits[JEM_REGIONS_MAX / 64];
 };

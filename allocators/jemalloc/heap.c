@@ -20,11 +20,15 @@
 #include "base/fork.h"
 #include "base/machine.h"
 #include "base/pages.h"
+#include "base/stack.h"
+#include "parts/pprof.h"
 
 #define SLACK           2
 #define FIRST_META_SIZE ((size_t)512 << 10)
 
 _Thread_local struct jem_tcache *jem_self TLS_INITIAL_EXEC = &jem_tcache_none;
+_Thread_local struct jem_tcache *jem_self_counted TLS_INITIAL_EXEC =
+    &jem_tcache_none;
 
 /* The process's heap, and what all are made with. */
 static struct {
@@ -48,7 +52,12 @@ enter_process_lock(void)
 static struct local **
 main_place(void)
 {
-    return (struct local **)(void *)&jem_self;
+    /* Relaxed: the caller has the heap. */
+    const struct jem_heap *heap =
+        atomic_load_explicit(&process.main, memory_order_relaxed);
+
+    return (struct local **)(void *)(heap->sampled.on ? &jem_self_counted
+                                                      : &jem_self);
 }
 
 static unsigned
@@ -285,6 +294,40 @@ jem_heap_next_tcache(struct jem_heap *heap, const struct jem_tcache *tcache)
 
 /* ---- life */
 
+/* ---- the profile */
+
+static const struct sampled_form sampled_form = {
+    .design = JEM_NAME, .suffix = ".heap", .write = pprof_write_text};
+
+static void
+init_profile(struct jem_heap *heap)
+{
+    const struct jem_options *options = &heap->options;
+    const struct sampled_options sampled_options = {
+        .mean = options->prof ? (uint64_t)1 << options->lg_prof_sample : 0,
+        .prefix = options->prof_prefix,
+        .prefix_size = options->prof_prefix_size,
+        .final = options->prof_final,
+        .interval = options->lg_prof_interval < 0
+                        ? 0
+                        : (uint64_t)1 << options->lg_prof_interval,
+    };
+
+    sampled_init(&heap->sampled, &heap->meta, &sampled_form, &sampled_options);
+}
+
+__attribute__((destructor)) static void
+end_profile(void)
+{
+    /* Pairs with the release in jem_heap_main. */
+    struct jem_heap *heap =
+        atomic_load_explicit(&process.main, memory_order_acquire);
+
+    if (heap != NULL) {
+        sampled_end(&heap->sampled);
+    }
+}
+
 static struct jem_heap *
 new_heap(bool is_main)
 {
@@ -310,6 +353,9 @@ new_heap(bool is_main)
     mtx_init(&heap->arenas_lock, MTX_ARENA_LIST);
     local_set_init(&heap->tcaches, &tcache_kind, is_main ? main_place : NULL,
         is_main ? &jem_tcache_none.local : NULL);
+    if (is_main) {
+        init_profile(heap);
+    }
     return heap;
 }
 
@@ -383,11 +429,15 @@ jem_heap_main(void)
     start();
     mtx_lock(&process.lock);
     heap = atomic_load_explicit(&process.main, memory_order_relaxed);
-    if (heap == NULL) {
+    bool first = heap == NULL;
+    if (first) {
         heap = new_heap(true);
         atomic_store_explicit(&process.main, heap, memory_order_release);
     }
     mtx_unlock(&process.lock);
+    if (first && heap != NULL && heap->sampled.on) {
+        stack_start(); /* It allocates. */
+    }
     return heap;
 }
 

@@ -25,6 +25,7 @@
 #include "jemalloc/arena.h"
 #include "jemalloc/options.h"
 #include "jemalloc/tcache.h"
+#include "sampled.h"
 
 #define JEM_ARENAS_MAX      JEM_OWNER_ARENAS_MAX
 #define JEM_AUTO_ARENAS_MAX (JEM_ARENAS_MAX / 2)
@@ -34,6 +35,7 @@
 struct jem_heap {
     struct meta meta;
     struct jem_options options;  /* the decay times: [arenas_lock] */
+    struct sampled sampled;      /* off on all heaps but the process's */
     size_t own_size;             /* of the mapping that this stands in */
     struct jem_mapped mapped;    /* by all arenas */
     struct jem_stats stats;      /* of the last refresh */
@@ -124,5 +126,14 @@ jem_heap_peek_arena(struct jem_heap *heap, unsigned index)
 /* The cache of the calling thread on the process's heap; jem_tcache_none
  * before its first call and at its end. */
 extern _Thread_local struct jem_tcache *jem_self TLS_INITIAL_EXEC;
+/* In its place where the profile is on: the fast paths are to see no cache, so
+ * that every allocation comes the slow way and is counted. */
+extern _Thread_local struct jem_tcache *jem_self_counted TLS_INITIAL_EXEC;
+
+static inline struct jem_tcache *
+jem_heap_self(const struct jem_heap *heap)
+{
+    return heap->sampled.on ? jem_self_counted : jem_self;
+}
 
 void jem_heap_check(struct jem_heap *heap); /* aborts if broken */

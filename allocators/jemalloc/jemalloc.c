@@ -112,12 +112,10 @@ ops_usable_size(struct heap *any, const void *block)
                          : jem_class_size(jem_block_class(heap_of(any), block));
 }
 
-/* A block's class is the one that serves its size, always. */
 static void
 give_sized(struct jem_heap *heap, void *block, size_t align, size_t size)
 {
-    if (block != NULL &&
-        jem_block_class(heap, block) != jem_block_class_for(size, align)) {
+    if (block != NULL && !jem_block_serves(heap, block, size, align)) {
         check_misuse(JEM_NAME, "wrong size in free", block);
     }
     give(heap, block);

@@ -24,6 +24,10 @@ static const struct jem_options defaults = {
     .tcache_max = JEM_TCACHE_SIZE_MAX,
     .tcache = true,
     .retain = true,
+    .lg_prof_sample = 19,
+    .lg_prof_interval = -1,
+    .prof_prefix = "jeprof",
+    .prof_prefix_size = sizeof "jeprof" - 1,
 };
 
 static void
@@ -67,6 +71,13 @@ jem_options_read(struct jem_options *options)
         {"check_free", ENV_FLAG, &options->check_free, NULL, 0, 0},
         {"abort_conf", ENV_FLAG, &options->abort_conf, NULL, 0, 0},
         {"stats_print", ENV_FLAG, &options->stats_print, NULL, 0, 0},
+        {"prof", ENV_FLAG, &options->prof, NULL, 0, 0},
+        {"lg_prof_sample", ENV_NUMBER, &options->lg_prof_sample, NULL, 0, 40},
+        {"prof_prefix", ENV_TEXT, &options->prof_prefix,
+            &options->prof_prefix_size, 0, 0},
+        {"prof_final", ENV_FLAG, &options->prof_final, NULL, 0, 0},
+        {"lg_prof_interval", ENV_NUMBER, &options->lg_prof_interval, NULL,
+            (uint64_t)-1, 62},
         {"stats_print_opts", ENV_TEXT, &letters, &letter_count, 0, 0},
     };
     (void)env_read_counting(JEM_NAME, "JEM_OPTIONS", known,

@@ -17,6 +17,11 @@
  *   zero               on: every block comes zeroed
  *   check_free         on: every double free is found at once
  *   abort_conf         on: a bad option ends the process
+ *   prof               on: a sampled profile is kept
+ *   lg_prof_sample     a sample every 2^N bytes; 19
+ *   prof_prefix        of its files' names; jeprof
+ *   prof_final         on: a file at exit
+ *   lg_prof_interval   a file each time 2^N bytes have been allocated; -1: none
  *   stats_print        on: statistics are printed at exit
  *   stats_print_opts   letters for them, as jem_malloc_stats_print takes them
  *
@@ -55,6 +60,12 @@ struct jem_options {
     bool abort_conf;
     bool stats_print;
     char stats_letters[JEM_STATS_LETTERS_MAX];
+    bool prof;
+    bool prof_final;
+    int64_t lg_prof_sample;
+    int64_t lg_prof_interval;
+    const char *prof_prefix; /* its length is beside it */
+    size_t prof_prefix_size;
 };
 
 /* The names of an enum's values, for reading and showing; end in NULL. */

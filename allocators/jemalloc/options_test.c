@@ -282,7 +282,8 @@ static const struct trial trials[] = {
         BAD("not one of the choices", "thp:on")
             BAD("neither on nor off", "tcache:x"),
         NULL},
-    {"prof:true", live, BAD("unknown option", "prof:true"), NULL},
+    {"prof:true", live, "", NULL},
+    {"prof_leak:true", live, BAD("unknown option", "prof_leak:true"), NULL},
     {"abort_conf:on,zap:1", live, NULL, BAD("unknown option", "zap:1")},
     {"abort_conf:on", live, "", NULL},
     {"check_free:on", free_small_twice, NULL,

@@ -710,6 +710,26 @@ jem_pagecache_resize(
 
 /* ---- life */
 
+/* Without the lock: a visitor may take locks that come before it. */
+void
+jem_pagecache_each_large(struct jem_pagecache *cache,
+    void (*visit)(struct jem_extent *extent, void *arg), void *arg)
+{
+    mtx_lock(&cache->lock);
+    struct jem_region *region = cache->regions;
+    mtx_unlock(&cache->lock);
+    for (; region != NULL; region = region->next) {
+        char *end = region->addr + region->size;
+        for (char *addr = region->addr; addr < end;) {
+            struct jem_extent *extent = jem_owner_extent(jem_owner_get(addr));
+            if (extent->state == JEM_ACTIVE && !extent->slab) {
+                visit(extent, arg);
+            }
+            addr = extent->addr + extent->size;
+        }
+    }
+}
+
 void
 jem_pagecache_reset(struct jem_pagecache *cache)
 {

@@ -109,6 +109,9 @@ void jem_pagecache_give(struct jem_pagecache *cache, struct jem_extent *extent);
 bool jem_pagecache_resize(struct jem_pagecache *cache,
     struct jem_extent *extent, unsigned size_class);
 
+/* Shows every large block's extent. Nobody may use or make any meanwhile. */
+void jem_pagecache_each_large(struct jem_pagecache *cache,
+    void (*visit)(struct jem_extent *extent, void *arg), void *arg);
 /* Makes every extent in use a dirty one: their blocks are gone. The caller sees
  * to it that nobody uses them, and that no slab is known to a bin. */
 void jem_pagecache_reset(struct jem_pagecache *cache);
