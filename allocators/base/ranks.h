@@ -14,8 +14,8 @@ enum mtx_rank {
     MTX_OPTIONS,    /* a design's options and registries of heaps */
     MTX_BACKGROUND, /* background threads' state */
     MTX_THREADS,    /* a design's list of threads or their caches */
-    MTX_PROFILE,    /* sampled profiles */
     MTX_ARENA_LIST, /* the list of a design's arenas */
+    MTX_PROFILE,    /* sampled profiles, guarded blocks */
     MTX_ARENA,      /* one arena (ptmalloc), one heap (dlmalloc);
                            two at once only in order of address, at fork */
     MTX_FRONT,      /* a front cache's capacity (tcmalloc) */
