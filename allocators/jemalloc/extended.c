@@ -107,7 +107,7 @@ choose_source(struct source *source, int flags)
     source->arena = arena_for(heap, arena_index - 1);
     if (source->arena != NULL && cache_field(flags) >= CACHE_FIRST) {
         source->tcache = cache_for(heap, flags, NULL);
-        source->tcache->arena = source->arena;
+        jem_heap_point_cache(heap, source->tcache, source->arena);
     }
 }
 

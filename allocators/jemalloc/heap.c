@@ -268,6 +268,18 @@ jem_heap_cache(struct jem_heap *heap, unsigned index)
     return cache;
 }
 
+void
+jem_heap_point_cache(
+    struct jem_heap *heap, struct jem_tcache *cache, struct jem_arena *arena)
+{
+    if (cache->arena == arena) {
+        return; /* Its user alone changes it, unless the arena is destroyed. */
+    }
+    mtx_lock(&heap->tcaches.lock); /* Who destroys an arena reads it. */
+    cache->arena = arena;
+    mtx_unlock(&heap->tcaches.lock);
+}
+
 /* The first explicit cache from that index on. */
 static struct jem_tcache *
 explicit_from(const struct jem_heap *heap, unsigned index)

@@ -78,6 +78,9 @@ void jem_heap_bind(struct jem_tcache *tcache, struct jem_arena *arena);
 unsigned jem_heap_create_cache(struct jem_heap *heap, struct jem_arena *arena);
 bool jem_heap_destroy_cache(struct jem_heap *heap, unsigned index);
 struct jem_tcache *jem_heap_cache(struct jem_heap *heap, unsigned index);
+/* From now on the explicit cache draws from that arena. */
+void jem_heap_point_cache(
+    struct jem_heap *heap, struct jem_tcache *cache, struct jem_arena *arena);
 
 /* Every cache in use, threads' and explicit; with tcaches.lock held, or the heap
  * quiet. */
