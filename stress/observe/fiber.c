@@ -3,10 +3,11 @@
  *
  * A slot of the region:
  *
- *     | guard | fiber's stack ..... | guard | pthread's stack ...| TLS, TCB |
+ *     | guard | fiber's stack ... | guard | pthread's stack ... | variables |
  *
  * The pthread is made with the upper stack, so glibc lays its TLS and its
  * thread control block at the top of it, at the same address in each process.
+ * Thread-local variables of observed code lie behind it (tls.h).
  *
  * A fiber is abandoned by starting it anew: nothing unwinds. That is sound
  * because all that it touched is rewound. In baton mode its pthread sits deep
@@ -14,9 +15,9 @@
  */
 #include "observe/fiber.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <link.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
@@ -28,6 +29,7 @@
 
 #include "base/check.h"
 #include "observe/region.h"
+#include "observe/tls.h"
 
 #ifndef HWCAP2_FSGSBASE
 #    define HWCAP2_FSGSBASE (1 << 1)
@@ -37,11 +39,17 @@
 #define PTHREAD_STACK_SIZE ((size_t)512 << 10)
 #define SIGNAL_STACK_SIZE  ((size_t)64 << 10)
 
+static_assert(2 * GUARD_SIZE + FIBER_STACK_SIZE + PTHREAD_STACK_SIZE +
+                      TLS_AREA_SIZE <=
+                  FIBER_SLOT_SIZE,
+    "a slot holds them");
+
 void fiber_swap(void **from_sp, void *to_sp, uintptr_t to_tp);
 void fiber_trampoline(void);
 
-static bool baton_wanted;
+static bool baton_wanted, loads_tls_base;
 
+/* In the kernel it costs some microseconds: arch_prctl is no way. */
 static bool
 can_load_tls_base(void)
 {
@@ -57,18 +65,13 @@ can_load_tls_base(void)
 bool
 fiber_in_user_space(void)
 {
-    static int answer; /* 0 unknown, 1 yes, 2 no */
-    if (answer == 0) {
-        answer = !baton_wanted && can_load_tls_base() ? 1 : 2;
-    }
-    return answer == 1;
+    return !baton_wanted;
 }
 
 void
 fiber_use_baton(void)
 {
     baton_wanted = true;
-    CHECK(!fiber_in_user_space());
 }
 
 uintptr_t
@@ -81,6 +84,12 @@ static uintptr_t
 lent_stack(unsigned slot)
 {
     return fiber_slot_addr(slot) + GUARD_SIZE + FIBER_STACK_SIZE + GUARD_SIZE;
+}
+
+static uintptr_t
+variables(unsigned slot)
+{
+    return lent_stack(slot) + PTHREAD_STACK_SIZE;
 }
 
 bool
@@ -105,60 +114,10 @@ set_and_wake(uint32_t *word, uint32_t value)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-/*
- * The executable's thread-local variables: where their first values lie, and
- * where a thread's copy lies from its TLS base.
- */
-struct tls_image {
-    const void *first_values;
-    size_t file_size;
-    size_t size;
-    ptrdiff_t offset;
-};
-
-static int
-find_tls_image(struct dl_phdr_info *info, size_t size, void *arg)
-{
-    (void)size;
-    struct tls_image *image = arg;
-    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
-        if (header->p_type != PT_TLS) {
-            continue;
-        }
-        size_t align = header->p_align > 0 ? header->p_align : 1;
-        image->first_values = (const void *)(info->dlpi_addr + header->p_vaddr);
-        image->file_size = header->p_filesz;
-        image->size = header->p_memsz;
-#if defined(__aarch64__)
-        image->offset = (ptrdiff_t)((16 + align - 1) & ~(align - 1));
-#else
-        image->offset =
-            -(ptrdiff_t)((header->p_memsz + align - 1) & ~(align - 1));
-#endif
-    }
-    return 1; /* The executable is the first object; that is enough. */
-}
-
-static const struct tls_image *
-tls_image(void)
-{
-    static struct tls_image image;
-    static bool known;
-    if (!known) {
-        dl_iterate_phdr(find_tls_image, &image);
-        known = true;
-    }
-    return &image;
-}
-
 void
 fiber_reset_tls(struct fiber *fiber)
 {
-    const struct tls_image *image = tls_image();
-    char *copy = (char *)fiber->tp + image->offset;
-    memcpy(copy, image->first_values, image->file_size);
-    memset(copy + image->file_size, 0, image->size - image->file_size);
+    tls_reset(fiber->tls_area);
 }
 
 /* Signal handlers need a stack where the fiber's own has overflowed. */
@@ -199,8 +158,9 @@ fiber_adopt_main(struct fiber *fiber)
 {
     memset(fiber, 0, sizeof(*fiber));
     fiber->tp = (uintptr_t)__builtin_thread_pointer();
+    fiber->tls_area = TLS_AREA_OUTSIDE;
     fiber->is_open = true;
-    tls_image();
+    loads_tls_base = can_load_tls_base();
 }
 
 bool
@@ -209,11 +169,11 @@ fiber_open(struct fiber *fiber, unsigned slot)
     uintptr_t addr = fiber_slot_addr(slot);
     uintptr_t stack = addr + GUARD_SIZE;
     uintptr_t lent = lent_stack(slot);
-    CHECK(lent + PTHREAD_STACK_SIZE <= addr + FIBER_SLOT_SIZE);
     CHECK(addr + FIBER_SLOT_SIZE <= REGION_ARENA);
 
     memset(fiber, 0, sizeof(*fiber));
     fiber->slot = slot;
+    fiber->tls_area = slot + 1;
     if (mprotect((void *)addr, GUARD_SIZE, PROT_NONE) != 0 ||
         mprotect((void *)(lent - GUARD_SIZE), GUARD_SIZE, PROT_NONE) != 0) {
         return false;
@@ -231,6 +191,8 @@ fiber_open(struct fiber *fiber, unsigned slot)
     wait_while(&fiber->parked, 0);
     region_open((const void *)stack, FIBER_STACK_SIZE);
     region_open((const void *)lent, PTHREAD_STACK_SIZE);
+    region_open((const void *)variables(slot), TLS_AREA_SIZE);
+    tls_place(fiber->tls_area, variables(slot));
     fiber->is_open = true;
     return true;
 }
@@ -276,9 +238,12 @@ hand_baton(struct fiber *from, struct fiber *to)
 void
 fiber_switch(struct fiber *from, struct fiber *to)
 {
+    int error = errno;
+    tls_enter(to->tls_area);
     if (fiber_in_user_space()) {
-        fiber_swap(&from->sp, to->sp, to->tp);
+        fiber_swap(&from->sp, to->sp, loads_tls_base ? to->tp : 0);
     } else {
         hand_baton(from, to);
     }
+    errno = error;
 }

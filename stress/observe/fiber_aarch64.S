@@ -3,7 +3,7 @@
  *
  * fiber_swap(void **from_sp, void *to_sp, uintptr_t to_tp) saves what AAPCS64
  * lets a callee keep (x19-x30, d8-d15), changes stacks, and loads the other
- * thread's TLS base. fiber_trampoline is what a new stack returns into.
+ * thread's TLS base, unless that is 0: then it stays. fiber_trampoline is what a new stack returns into.
  */
     .text
     .globl fiber_swap
@@ -23,7 +23,9 @@ fiber_swap:
     mov x9, sp
     str x9, [x0]
     mov sp, x1
+    cbz x2, 1f
     msr tpidr_el0, x2
+1:
     ldp x19, x20, [sp, #16]
     ldp x21, x22, [sp, #32]
     ldp x23, x24, [sp, #48]

@@ -3,7 +3,7 @@
  *
  * fiber_swap(void **from_sp, void *to_sp, uintptr_t to_tp) saves what the
  * System V ABI lets a callee keep, changes stacks, and loads the other
- * thread's TLS base. fiber_trampoline is what a new stack returns into.
+ * thread's TLS base, unless that is 0: then it stays. fiber_trampoline is what a new stack returns into.
  */
     .text
     .globl fiber_swap
@@ -19,7 +19,10 @@ fiber_swap:
     pushq %r15
     movq %rsp, (%rdi)
     movq %rsi, %rsp
+    testq %rdx, %rdx
+    jz 1f
     wrfsbase %rdx
+1:
     popq %r15
     popq %r14
     popq %r13

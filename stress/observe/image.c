@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "observe/region.h"
+#include "observe/tls.h"
 
 /* The linker's names for the bounds; absent when there is no such section. */
 extern char __start_observed_data[] __attribute__((weak));
@@ -83,6 +84,7 @@ take_picture(char *addr, char *end, bool is_bss)
 const char *
 image_init(void)
 {
+    tls_keep();
     char *const bounds[2][2] = {{__start_observed_data, __stop_observed_data},
         {__start_observed_bss, __stop_observed_bss}};
     for (unsigned i = 0; i < 2; i++) {
@@ -103,6 +105,7 @@ image_init(void)
 void
 image_restore(void)
 {
+    tls_rewind();
     for (unsigned i = 0; i < part_count; i++) {
         const struct part *part = &parts[i];
         if (part->picture != NULL) {

@@ -442,6 +442,13 @@ observe_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     return 0;
 }
 
+pthread_t observe_pthread_self(void);
+pthread_t
+observe_pthread_self(void)
+{
+    return hot.current != NULL ? (pthread_t)hot.current : pthread_self();
+}
+
 int observe_pthread_join(pthread_t thread, void **result);
 int
 observe_pthread_join(pthread_t thread, void **result)

@@ -18,6 +18,7 @@
  *   I2  hot.current is the thread whose fiber runs; hot.epoch is its epoch.
  *   I3  ways are in one order, a function of (ready_mask, current, yields).
  */
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -377,6 +378,7 @@ static void
 run_body(void *arg)
 {
     struct thread *me = arg;
+    errno = 0;
     plan->body(me->id, plan->arg);
     sched_exit();
 }
@@ -385,6 +387,7 @@ static void
 run_start(void *arg)
 {
     struct thread *me = arg;
+    errno = 0;
     me->result = me->start(me->start_arg);
     sched_exit();
 }

@@ -252,10 +252,16 @@ destructors(unsigned thread)
     }
 }
 
+static __thread char zeroes[3];
+static __thread _Alignas(64) char aligned = 1;
+static pthread_t child_self;
+
 static void *
 child(void *arg)
 {
-    plain += *(int *)arg;
+    plain += *(int *)arg + zeroes[1] + aligned - 1;
+    zeroes[1] = aligned = 9;
+    child_self = pthread_self();
     if (plain == 12) {
         pthread_exit(&plain);
     }
@@ -272,7 +278,10 @@ create_and_join(unsigned thread)
     plain = 7;
     pthread_create(&made, NULL, child, &five);
     pthread_join(made, &result);
-    subject_value = result == &plain && plain == 12;
+    subject_value = result == &plain && plain == 12 && zeroes[1] == 0 &&
+                    aligned == 1 && (uintptr_t)&aligned % 64 == 0 &&
+                    pthread_equal(child_self, made) &&
+                    !pthread_equal(child_self, pthread_self());
 }
 
 static void

@@ -1,7 +1,8 @@
 /*
  * ck_race.h - programs on Concurrency Kit that are correct by its documentation
  *
- *     ck_race_locks.c, ck_race_queues.c, ck_race_sets.c --> ck_race_test.c
+ *     ck_race_locks.c, ck_race_queues.c, ck_race_sets.c --> ck_race_orders.c
+ *         --> ck_race_test.c (ThreadSanitizer), the observed runner's tests
  *
  * Each hands plain memory from thread to thread through one structure of CK, and
  * checks what arrives. Threads of even number give, those of odd number take;
@@ -33,3 +34,18 @@ struct race_program {
 extern const struct race_program race_locks[];
 extern const struct race_program race_queues[];
 extern const struct race_program race_sets[];
+
+extern const struct race_program *const race_lists[]; /* ends with NULL */
+
+/* NULL when there is none of that name. */
+const struct race_program *race_find(const char *name);
+
+/* What to take away from whom (ck_weaken.h) so that a race is there. */
+struct race_weakening {
+    const char *program;
+    unsigned roles;
+    unsigned orders;
+};
+
+extern const struct race_weakening race_weakenings[];
+extern const unsigned race_weakening_count;

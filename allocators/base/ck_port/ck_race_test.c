@@ -29,83 +29,7 @@ unsigned weaken_orders;
 unsigned weaken_roles;
 _Thread_local unsigned weaken_role;
 
-enum { ANYONE = RACE_GIVER | RACE_TAKER, TSAN_STATUS = 66, LIMIT_S = 30 };
-
-/* What to take away from whom. Where two orders cover the same hand-over, such as
- * a fence behind a dependent load, both go. */
-struct weakening {
-    const char *program;
-    unsigned roles;
-    unsigned orders;
-};
-
-static const struct weakening weakenings[] = {
-    {"cas", ANYONE, WEAKEN_lock},
-    {"cas", ANYONE, WEAKEN_unlock},
-    {"dec", ANYONE, WEAKEN_lock},
-    {"dec", ANYONE, WEAKEN_unlock},
-    {"fas", ANYONE, WEAKEN_lock},
-    {"fas", ANYONE, WEAKEN_unlock},
-    {"ticket", ANYONE, WEAKEN_lock},
-    {"ticket", ANYONE, WEAKEN_unlock},
-    {"mcs", ANYONE, WEAKEN_lock},
-    {"mcs", ANYONE, WEAKEN_unlock},
-    {"clh", ANYONE, WEAKEN_lock},
-    {"clh", ANYONE, WEAKEN_unlock},
-    {"anderson", ANYONE, WEAKEN_lock},
-    {"anderson", ANYONE, WEAKEN_unlock},
-    {"rwlock", RACE_GIVER, WEAKEN_unlock},
-    {"ring_spsc", RACE_GIVER, WEAKEN_store},
-    {"ring_spsc", RACE_TAKER, WEAKEN_load},
-    {"ring_spmc", RACE_GIVER, WEAKEN_store},
-    {"ring_spmc", RACE_TAKER, WEAKEN_load},
-    {"ring_mpsc", RACE_GIVER, WEAKEN_store},
-    {"ring_mpsc", RACE_TAKER, WEAKEN_load},
-    {"ring_mpmc", RACE_GIVER, WEAKEN_store},
-    {"ring_mpmc", RACE_TAKER, WEAKEN_load},
-    {"fifo_spsc", RACE_GIVER, WEAKEN_store},
-    {"fifo_spsc", RACE_TAKER, WEAKEN_consume},
-    {"fifo_mpmc", RACE_GIVER, WEAKEN_store_atomic},
-    {"fifo_mpmc", RACE_TAKER, WEAKEN_consume | WEAKEN_load},
-    {"stack_upmc", RACE_GIVER, WEAKEN_store},
-    {"stack_upmc", RACE_TAKER, WEAKEN_consume | WEAKEN_load},
-    {"stack_mpmc", ANYONE, WEAKEN_store},
-    {"stack_mpmc", ANYONE, WEAKEN_consume | WEAKEN_load},
-    {"hs", RACE_GIVER, WEAKEN_tso_release},
-    {"hs", RACE_TAKER, WEAKEN_tso_acquire | WEAKEN_load},
-    {"epoch", RACE_GIVER, WEAKEN_store},
-    {"epoch", RACE_GIVER,
-        WEAKEN_tso_acquire | WEAKEN_memory | WEAKEN_atomic_load},
-    {"epoch", RACE_TAKER, WEAKEN_release},
-    {"barrier_centralized", ANYONE, WEAKEN_tso_release},
-    {"barrier_centralized", ANYONE, WEAKEN_tso_acquire | WEAKEN_acquire},
-    {"barrier_combining", ANYONE, WEAKEN_tso_release},
-    {"barrier_combining", ANYONE, WEAKEN_tso_acquire | WEAKEN_memory},
-    {"barrier_dissemination", ANYONE, WEAKEN_tso_release},
-    {"barrier_dissemination", ANYONE, WEAKEN_tso_acquire | WEAKEN_acquire},
-    {"barrier_tournament", ANYONE, WEAKEN_tso_release},
-    {"barrier_tournament", ANYONE, WEAKEN_tso_acquire | WEAKEN_memory},
-    {"barrier_mcs", ANYONE, WEAKEN_tso_release},
-    {"barrier_mcs", ANYONE, WEAKEN_tso_acquire | WEAKEN_memory},
-};
-
-static const struct race_program *const lists[] = {
-    race_locks, race_queues, race_sets};
-
-enum { LIST_COUNT = sizeof lists / sizeof lists[0] };
-
-static const struct race_program *
-find_program(const char *name)
-{
-    for (unsigned i = 0; i < LIST_COUNT; i++) {
-        for (const struct race_program *p = lists[i]; p->name != NULL; p++) {
-            if (strcmp(p->name, name) == 0) {
-                return p;
-            }
-        }
-    }
-    return NULL;
-}
+enum { TSAN_STATUS = 66, LIMIT_S = 30, TESTS_MAX = 128 };
 
 /*
  * The child: one program, here and now.
@@ -225,7 +149,7 @@ program_is_silent(void **state)
 static void
 weakened_program_is_reported(void **state)
 {
-    const struct weakening *weakening = *state;
+    const struct race_weakening *weakening = *state;
     struct verdict verdict;
     unsigned chances = 10;
 
@@ -249,7 +173,7 @@ weakened_program_is_reported(void **state)
 #define NAME_ORDER(name) #name,
 
 static const char *
-name_weakening(const struct weakening *weakening)
+name_weakening(const struct race_weakening *weakening)
 {
     static const char *const orders[] = {WEAKEN_EACH(NAME_ORDER)};
     static const char *const roles[] = {"", "giver", "taker", "anyone"};
@@ -269,16 +193,14 @@ name_weakening(const struct weakening *weakening)
     return longer;
 }
 
-enum { WEAKENING_COUNT = sizeof weakenings / sizeof weakenings[0] };
-
 int
 main(int argc, char **argv)
 {
-    static struct CMUnitTest tests[64 + WEAKENING_COUNT];
+    static struct CMUnitTest tests[TESTS_MAX];
     unsigned count = 0;
 
     if (argc > 1) {
-        const struct race_program *program = find_program(argv[1]);
+        const struct race_program *program = race_find(argv[1]);
 
         if (program == NULL) {
             (void)fprintf(stderr, "ck_race_test: no program %s\n", argv[1]);
@@ -288,18 +210,20 @@ main(int argc, char **argv)
         weaken_roles = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 0;
         return run_program(program);
     }
-    for (unsigned i = 0; i < LIST_COUNT; i++) {
-        for (const struct race_program *p = lists[i]; p->name != NULL; p++) {
+    CHECK(race_weakening_count <= TESTS_MAX / 2);
+    for (unsigned i = 0; race_lists[i] != NULL; i++) {
+        const struct race_program *p = race_lists[i];
+        for (; p->name != NULL && count < TESTS_MAX / 2; p++) {
             tests[count++] = (struct CMUnitTest){.name = p->name,
                 .test_func = program_is_silent,
                 .initial_state = (void *)(uintptr_t)p};
         }
     }
-    for (unsigned i = 0; i < WEAKENING_COUNT; i++) {
+    for (unsigned i = 0; i < race_weakening_count; i++) {
         tests[count++] =
-            (struct CMUnitTest){.name = name_weakening(&weakenings[i]),
+            (struct CMUnitTest){.name = name_weakening(&race_weakenings[i]),
                 .test_func = weakened_program_is_reported,
-                .initial_state = (void *)(uintptr_t)&weakenings[i]};
+                .initial_state = (void *)(uintptr_t)&race_weakenings[i]};
     }
     return _cmocka_run_group_tests("ck_race", tests, count, NULL, NULL);
 }
