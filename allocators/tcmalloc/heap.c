@@ -21,10 +21,19 @@
 struct tcm_heap tcm_heap_process;
 
 static struct {
-    struct mtx lock; /* of rank MTX_NONE: made by zeroing */
+    struct mtx lock;
     _Atomic bool ready;
     struct tcm_options options;
-} start;
+} start = {.lock = {.rank = MTX_PROCESS}};
+
+/* As the program is loaded, before it has threads: a fork beside the first call
+ * would else leave the lock held in the child. */
+__attribute__((constructor(102))) static void
+enter_start_lock(void)
+{
+    fork_init();
+    fork_enter(&start.lock);
+}
 
 static const struct sampled_form sampled_form = {
     .design = "tcmalloc", .suffix = ".pb.gz", .write = pprof_write_proto};

@@ -32,6 +32,8 @@
 #define DEPTH_PCT        3
 #define DEPTH_EXHAUSTIVE 2
 #define PATH_SIZE        4096
+#define TICK_RUNS        64 /* for people */
+#define STALL_NS         (5 * SECOND_NS)
 
 /* Where the child is, for its parent. */
 struct place {
@@ -426,6 +428,9 @@ on_tick(const struct explore *explore, void *arg)
     atomic_store(&place->op_total, explore->op_total);
     atomic_store(&place->program_count, explore->program_count);
     atomic_store(&place->target, session->target);
+    if (explore->run_count % TICK_RUNS != 0) {
+        return;
+    }
     uint64_t spent_ns = supervisor_now_ns() - session->begun_ns;
     report_progress(&session->report, "%3llu s  %s  %llu runs, %u findings",
         (unsigned long long)(spent_ns / SECOND_NS), target_name(session),
@@ -547,17 +552,32 @@ tell_death(struct session *session, const char *how)
     return STATUS_FINDING;
 }
 
+/* Past its time, and no run has ended since for long: a machine with much else
+ * to do makes it late, and only a target that does not come back stops it. */
+static bool
+is_stalled(const struct session *session)
+{
+    static uint64_t last_count = UINT64_MAX, since_ns;
+    uint64_t now_ns = supervisor_now_ns();
+    uint64_t count = atomic_load(&session->place->run_count);
+    if (count != last_count) {
+        last_count = count;
+        since_ns = now_ns;
+    }
+    uint64_t end_ns = session->begun_ns + session->time_ns +
+                      session->time_ns / 10 + 2 * SECOND_NS;
+    end_ns = since_ns > end_ns ? since_ns : end_ns;
+    return session->time_ns > 0 && now_ns > end_ns + STALL_NS;
+}
+
 static int
 wait_for_child(struct session *session, pid_t pid)
 {
-    uint64_t limit_ns =
-        session->time_ns + session->time_ns / 10 + 2 * SECOND_NS;
     int status = 0;
     char how[64];
     while (waitpid(pid, &status, WNOHANG) == 0) {
         nanosleep(&(struct timespec){0, 20000000}, NULL);
-        if (session->time_ns > 0 &&
-            supervisor_now_ns() - session->begun_ns > limit_ns) {
+        if (is_stalled(session)) {
             kill(pid, SIGKILL);
             waitpid(pid, &status, 0);
             return tell_death(session, "it did not end in time");

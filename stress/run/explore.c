@@ -27,7 +27,6 @@
 #define SCHEDULES_DEFAULT 20
 #define KNOWN_MAX         256
 #define TWICE_ONE_IN      64
-#define TICK_RUNS         64
 
 const char *const explore_strategy_names[] = {
     "random", "pct", "pos", "exhaustive", "replay", NULL};
@@ -76,8 +75,7 @@ is_over(const struct campaign *campaign)
     return campaign->over ||
            (explore->runs_max > 0 && explore->run_count >= explore->runs_max) ||
            (explore->stop != NULL && atomic_load(explore->stop)) ||
-           (explore->deadline_ns > 0 && explore->run_count % 16 == 0 &&
-               now_ns() >= explore->deadline_ns);
+           (explore->deadline_ns > 0 && now_ns() >= explore->deadline_ns);
 }
 
 /*
@@ -277,7 +275,7 @@ run_once(struct campaign *campaign, struct strategy *strategy)
         minimal_keep(&campaign->minimal, verdict);
         check_twice(campaign);
     }
-    if (explore->tick != NULL && explore->run_count % TICK_RUNS == 0) {
+    if (explore->tick != NULL) {
         explore->tick(explore, explore->arg);
     }
 }

@@ -38,7 +38,9 @@ minimal_open(struct minimal *minimal, struct observed *observed)
     minimal->bytes = mmap(NULL, BYTES_MAX, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     minimal->program = program_new();
-    return minimal->bytes != MAP_FAILED && minimal->program != NULL;
+    minimal->kept = program_new();
+    return minimal->bytes != MAP_FAILED && minimal->program != NULL &&
+           minimal->kept != NULL;
 }
 
 void
@@ -46,6 +48,7 @@ minimal_close(struct minimal *minimal)
 {
     munmap(minimal->bytes, BYTES_MAX);
     program_delete(minimal->program);
+    program_delete(minimal->kept);
 }
 
 void
@@ -80,11 +83,12 @@ try(struct minimal *minimal, const struct program *program,
     struct strategy *strategy)
 {
     const struct observe_verdict *verdict = run(minimal, program, strategy);
-    bool shows = verdict->kind == minimal->verdict.kind;
-    if (shows) {
-        minimal_keep(minimal, verdict);
+    if (verdict->kind != minimal->verdict.kind ||
+        !program_copy(minimal->kept, program)) {
+        return false;
     }
-    return shows;
+    minimal_keep(minimal, verdict);
+    return true;
 }
 
 static bool
@@ -201,6 +205,7 @@ minimal_find(
     minimal->seed = seed;
     minimal->run_count = 0;
     program_copy(minimal->program, program);
+    program_copy(minimal->kept, program);
     minimal->program->schedule_count = 0;
     if (!minimal->keeps_whole) {
         struct minimise_status status;
@@ -211,6 +216,8 @@ minimal_find(
         };
         choose_search_runs(minimal);
         minimise(minimal->program, &options, &status);
+        /* When time runs out, that may not be what the kept run was of. */
+        program_copy(minimal->program, minimal->kept);
         minimal->program->schedule_count = 0;
         if (!find_fewest(minimal)) {
             make_plain(minimal);

@@ -21,6 +21,7 @@ struct minimal {
     struct observed *observed;
     struct observe_verdict verdict; /* of the last run that was kept */
     struct program *program;        /* after minimal_find */
+    struct program *kept;           /* what the kept run was of */
     unsigned preemption_count, stale_count;
     uint64_t run_count;
 
