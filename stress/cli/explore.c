@@ -619,11 +619,16 @@ print_start(const struct session *session)
     if (session->is_json || session->is_replay) {
         return;
     }
-    printf("explore: seed=%llu threads=%u operations=%u strategy=%s depth=%u "
-           "policy=%s\n",
-        (unsigned long long)explore->seed, explore->thread_count,
-        explore->op_count, explore_strategy_names[explore->strategy],
-        explore->depth, session->policy_text);
+    printf("explore: seed=%llu ", (unsigned long long)explore->seed);
+    if (session->path != NULL) {
+        printf("file=%s ", session->path);
+    } else {
+        printf("threads=%u operations=%u ", explore->thread_count,
+            explore->op_count);
+    }
+    printf("strategy=%s depth=%u policy=%s\n",
+        explore_strategy_names[explore->strategy], explore->depth,
+        session->policy_text);
     fflush(stdout);
 }
 

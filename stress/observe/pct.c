@@ -113,14 +113,14 @@ print_bound(const struct strategy *strategy, char *text, size_t size)
         missed *= (n & 1) != 0 ? factor : 1.0;
         factor *= factor;
     }
+    double all = missed > 1.0 - 1e-9 ? chance * (double)pct->run_count
+                                     : 1.0 - missed; /* without rounding */
     snprintf(text, size,
-        "PCT: n=%u threads, k=%llu points, d=%u: a bug of depth %u shows in "
-        "one "
-        "run with probability 1/(n*k^(d-1)) = %.3g at least, in these %llu "
-        "runs "
-        "with %.3g",
+        "PCT: n=%u threads, k=%llu points, d=%u: a bug of depth %u that a "
+        "program has shows in one run of it with probability 1/(n*k^(d-1)) = "
+        "%.3g at least; one that all have, in these %llu runs with %.3g",
         pct->threads_max, (unsigned long long)pct->points_max, pct->depth,
-        pct->depth, chance, (unsigned long long)pct->run_count, 1.0 - missed);
+        pct->depth, chance, (unsigned long long)pct->run_count, all);
 }
 
 void

@@ -10,11 +10,14 @@
 #include "program/minimise.h"
 
 #define BYTES_MAX     ((size_t)1 << 22)
-#define SEARCH_RUNS   200   /* new schedules for each candidate */
-#define EXHAUST_RUNS  20000 /* for each bound on preemptions */
+#define SEARCH_RUNS   200  /* new schedules for each candidate */
+#define EXHAUST_RUNS  5000 /* for each bound on preemptions */
 #define EXHAUST_BOUND 3
-#define TIME_MAX_NS   15000000000ull
+#define TIME_MAX_NS   20000000000ull
+#define OPS_TIME_NS   10000000000ull /* of that, for the operations */
 #define DEPTH         3
+
+static const uint8_t zeroes[BYTES_MAX];
 
 static uint64_t
 now_ns(void)
@@ -137,14 +140,14 @@ choose_search_runs(struct minimal *minimal)
 }
 
 /* The fewest preemptions, by trying all schedules with none, one, ... */
-static bool
+static void
 find_fewest(struct minimal *minimal)
 {
     bool found = false;
     for (unsigned bound = 0; bound <= EXHAUST_BOUND && !found; bound++) {
         struct strategy_exhaustive exhaustive;
         if (!strategy_exhaustive_init(&exhaustive, bound)) {
-            return false;
+            return;
         }
         for (int i = 0; i < EXHAUST_RUNS && !found && !exhaustive.base.done &&
                         !is_over(minimal);
@@ -154,28 +157,42 @@ find_fewest(struct minimal *minimal)
         bool complete = exhaustive.base.done;
         strategy_exhaustive_fini(&exhaustive);
         if (!found && !complete) {
-            return false; /* too many */
+            return; /* too many */
         }
     }
-    return found;
 }
 
-/* Makes single choices plain, last ones first, as long as it still shows. */
+/* Zeroes the choices of a stretch, if it still shows then. What follows may be
+ * other choices after that: those of the run are kept. */
 static void
-make_plain(struct minimal *minimal)
+make_stretch_plain(struct minimal *minimal, size_t first, size_t size)
 {
     static uint8_t before[BYTES_MAX];
     size_t count = minimal->byte_count;
-    for (size_t i = count; i > 0 && !is_over(minimal); i--) {
-        if (i > minimal->byte_count || minimal->bytes[i - 1] == 0) {
-            continue;
-        }
-        count = minimal->byte_count;
-        memcpy(before, minimal->bytes, count);
-        minimal->bytes[i - 1] = 0;
-        if (!try_kept(minimal, minimal->program)) {
-            memcpy(minimal->bytes, before, count);
-            minimal->byte_count = count;
+    if (first >= count) {
+        return;
+    }
+    size = size < count - first ? size : count - first;
+    if (memcmp(minimal->bytes + first, zeroes, size) == 0) {
+        return;
+    }
+    memcpy(before, minimal->bytes, count);
+    memset(minimal->bytes + first, 0, size);
+    if (!try_kept(minimal, minimal->program)) {
+        memcpy(minimal->bytes, before, count);
+        minimal->byte_count = count;
+    }
+}
+
+/* Makes choices plain, last ones first, in ever shorter stretches. */
+static void
+make_plain(struct minimal *minimal)
+{
+    for (size_t size = minimal->byte_count; size > 0; size /= 2) {
+        size_t left = minimal->byte_count;
+        while (left > 0 && !is_over(minimal)) {
+            left = left > size ? left - size : 0;
+            make_stretch_plain(minimal, left, size);
         }
     }
 }
@@ -212,16 +229,15 @@ minimal_find(
         const struct minimise_options options = {
             .shows = shows,
             .arg = minimal,
-            .time_ns = TIME_MAX_NS,
+            .time_ns = OPS_TIME_NS,
         };
         choose_search_runs(minimal);
         minimise(minimal->program, &options, &status);
         /* When time runs out, that may not be what the kept run was of. */
         program_copy(minimal->program, minimal->kept);
         minimal->program->schedule_count = 0;
-        if (!find_fewest(minimal)) {
-            make_plain(minimal);
-        }
+        make_plain(minimal);
+        find_fewest(minimal);
     }
     write_schedule(minimal);
 }
