@@ -25,7 +25,7 @@
 #include "jemalloc/extent.h"
 #include "jemalloc/pagecache.h"
 
-#define JEM_STASH_MAX 256u
+#define JEM_STASH_MAX 128u
 
 struct jem_bin {
     _Alignas(CACHE_LINE) struct mtx lock;

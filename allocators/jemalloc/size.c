@@ -4,9 +4,11 @@
  *
  * A slab is the fewest pages that its regions fill without a remainder: a
  * class is m << k with m in 4..7, so that takes at most 7 pages more than the
- * rounding to one region. Slabs of fewer than 8 regions are doubled, for as
- * long as they stay within 64 KiB: the bin's lock is then taken less often,
- * and pages not yet used cost nothing.
+ * rounding to one region. Slabs of fewer than 4 regions are doubled: the bin's
+ * lock is then taken less often, and pages not yet used cost nothing. More than
+ * that would cost memory: a slab goes back when its last region is free, and of
+ * slabs in which nine of ten regions are free, chosen at random, two thirds go
+ * back if they have 4 regions, two fifths if they have 8.
  *
  *   I1  region_count * region_size == slab_size: no tail is wasted.
  *   I2  jem_slab_region is exact: region_size * reciprocal exceeds 2^32 by less
@@ -49,19 +51,19 @@ const struct jem_slab_shape jem_slab_shapes[JEM_SMALL_COUNT] = {
     SHAPE(640, 5),
     SHAPE(768, 3),
     SHAPE(896, 7),
-    SHAPE(1024, 2),
+    SHAPE(1024, 1),
     SHAPE(1280, 5),
     SHAPE(1536, 3),
     SHAPE(1792, 7),
-    SHAPE(2048, 4),
+    SHAPE(2048, 2),
     SHAPE(2560, 5),
-    SHAPE(3072, 6),
+    SHAPE(3072, 3),
     SHAPE(3584, 7),
-    SHAPE(4096, 8),
-    SHAPE(5120, 10),
-    SHAPE(6144, 12),
-    SHAPE(7168, 14),
-    SHAPE(8192, 16),
+    SHAPE(4096, 4),
+    SHAPE(5120, 5),
+    SHAPE(6144, 6),
+    SHAPE(7168, 7),
+    SHAPE(8192, 8),
     SHAPE(10240, 10),
     SHAPE(12288, 12),
     SHAPE(14336, 14),
