@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -164,6 +165,28 @@ kernel_cpu_count(void)
     return count == 0 ? count_cpus() : count;
 }
 
+static bool
+membarrier(int command, unsigned flags, unsigned cpu)
+{
+    return syscall(SYS_membarrier, command, flags, cpu) == 0;
+}
+
+/* The process registers when it is refused: the first time, and where a child
+ * has not inherited the registration. */
+static bool
+kernel_restart_cpu(unsigned cpu)
+{
+    int saved_errno = errno;
+    int command = MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ;
+    bool done =
+        membarrier(command, MEMBARRIER_CMD_FLAG_CPU, cpu) ||
+        (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0) &&
+            membarrier(command, MEMBARRIER_CMD_FLAG_CPU, cpu));
+
+    errno = saved_errno;
+    return done;
+}
+
 /* Early in boot the kernel's pool may be empty. Waiting would hang init, so
  * then the 16 bytes that every process is started with are stretched. */
 static uint64_t
@@ -194,7 +217,8 @@ kernel_random(void)
         .advise = kernel_advise, .remap = kernel_remap,                        \
         .futex_wait = kernel_futex_wait, .futex_wake = kernel_futex_wake,      \
         .yield = kernel_yield, .clock_ns = kernel_clock_ns, .cpu = kernel_cpu, \
-        .cpu_count = kernel_cpu_count, .random = kernel_random,                \
+        .cpu_count = kernel_cpu_count, .restart_cpu = kernel_restart_cpu,      \
+        .random = kernel_random,                                               \
     }
 
 /* Filled at link time: the first malloc may come before any constructor. */

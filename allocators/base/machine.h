@@ -43,7 +43,10 @@ struct machine {
     uint64_t (*clock_ns)(void);  /* monotonic */
     unsigned (*cpu)(void);       /* the CPU the caller runs on; a hint */
     unsigned (*cpu_count)(void); /* of the process, when it was loaded */
-    uint64_t (*random)(void);    /* unpredictable bits, for cookies and keys */
+    /* Aborts the restartable sequences of this process's threads that are
+     * under way on the CPU. False when the kernel cannot. */
+    bool (*restart_cpu)(unsigned cpu);
+    uint64_t (*random)(void); /* unpredictable bits, for cookies and keys */
 };
 
 extern struct machine machine;

@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "tcmalloc/cpucache.h"
 #include "tcmalloc/misuse.h"
 #include "tcmalloc/threadcache.h"
 
@@ -24,13 +25,13 @@ static _Thread_local struct sampler sampler TLS_INITIAL_EXEC;
 static void *
 take_object(struct tcm_heap *heap, unsigned size_class)
 {
-    struct tcm_threadcache *cache = tcm_heap_threadcache(heap);
+    struct tcm_front *front = tcm_heap_front(heap);
     void *object = NULL;
 
-    if (cache == NULL) {
+    if (front == NULL) {
         (void)tcm_transfer_take(&heap->transfers[size_class], &object, 1, 1);
-    } else if ((object = tcm_slab_pop(&cache->slab, size_class)) == NULL) {
-        object = tcm_front_refill(&cache->front, size_class);
+    } else if (front->moves->pop(front->slab, size_class, &object, 1) == 0) {
+        object = tcm_front_refill(front, size_class);
     }
     if (object != NULL) {
         tcm_block_use(object, size_class);
@@ -140,14 +141,35 @@ owner_of(struct tcm_heap *heap, const void *block)
     return owner;
 }
 
-/* Searches the caller's cache and the shared tiers. */
+struct search {
+    unsigned size_class;
+    const void *object;
+    bool found;
+};
+
+static void
+search_front(struct tcm_front *front, void *arg)
+{
+    struct search *search = arg;
+
+    search->found = search->found || tcm_slab_holds(front->slab,
+                                         search->size_class, search->object);
+}
+
+/* Searches the caller's own cache, those of the CPUs, and the shared tiers. */
 static void
 check_live(struct tcm_heap *heap, unsigned size_class, const void *object)
 {
+    struct search search = {size_class, object, false};
     struct local *local = local_peek(&heap->threadcaches);
 
-    if ((local != NULL && tcm_slab_holds(&tcm_threadcache_of(local)->slab,
-                              size_class, object)) ||
+    if (local != NULL) {
+        search_front(&tcm_threadcache_of(local)->front, &search);
+    }
+    if (heap->has_cpu_caches) {
+        tcm_cpucache_each(search_front, &search);
+    }
+    if (search.found ||
         tcm_transfer_holds(&heap->transfers[size_class], object)) {
         tcm_misuse(TCM_DOUBLE_FREE, object);
     }
@@ -168,18 +190,16 @@ give_large(struct tcm_heap *heap, struct tcm_span *span)
 static void
 give_object(struct tcm_heap *heap, unsigned size_class, void *object)
 {
-    struct tcm_threadcache *cache = tcm_heap_threadcache(heap);
+    struct tcm_front *front = tcm_heap_front(heap);
 
-    if (cache != NULL && tcm_slab_newest(&cache->slab, size_class) == object) {
+    if (front != NULL && tcm_slab_newest(front->slab, size_class) == object) {
         tcm_misuse(TCM_DOUBLE_FREE, object);
     }
     tcm_block_rest(object, size_class);
-    if (cache == NULL) {
+    if (front == NULL) {
         tcm_transfer_give(&heap->transfers[size_class], &object, 1);
-        return;
-    }
-    if (!tcm_slab_push(&cache->slab, size_class, object)) {
-        tcm_front_spill(&cache->front, size_class, object);
+    } else if (front->moves->push(front->slab, size_class, &object, 1) == 0) {
+        tcm_front_spill(front, size_class, object);
     }
 }
 

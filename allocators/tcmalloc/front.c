@@ -25,8 +25,16 @@
 #define FIRST_COUNT 8u                 /* a class's first capacity */
 #define CLAIM       ((size_t)64 << 10) /* bytes taken from the pool at once */
 
-const struct tcm_front_moves tcm_front_owned = {
-    .pop = tcm_slab_pop_many, .push = tcm_slab_push_many};
+static void
+need_no_stop(struct tcm_front *front)
+{
+    (void)front;
+}
+
+const struct tcm_front_moves tcm_front_owned = {.pop = tcm_slab_pop_many,
+    .push = tcm_slab_push_many,
+    .stop = need_no_stop,
+    .go_on = need_no_stop};
 
 void
 tcm_front_init(struct tcm_front *front, struct tcm_slab *slab,
@@ -89,8 +97,8 @@ unclaim_locked(struct tcm_front *front) REQUIRES(front->lock)
 
 /* Lowers a class's capacity to `count` and sends on what is above it. */
 static void
-shrink_locked(struct tcm_front *front, unsigned size_class, uint32_t count)
-    REQUIRES(front->lock)
+shrink_locked(struct tcm_front *front, const struct tcm_front_moves *moves,
+    unsigned size_class, uint32_t count) REQUIRES(front->lock)
 {
     struct tcm_slab *slab = front->slab;
     uint32_t capacity = tcm_slab_capacity(slab, size_class);
@@ -101,7 +109,7 @@ shrink_locked(struct tcm_front *front, unsigned size_class, uint32_t count)
         &slab->heads[size_class].end, slab->runs[size_class].begin + count);
     front->room += (size_t)(capacity - count) * tcm_classes[size_class].size;
     while (tcm_slab_count(slab, size_class) > count) {
-        popped = front->moves->pop(slab, size_class, batch,
+        popped = moves->pop(slab, size_class, batch,
             smaller(MOVE_MAX, tcm_slab_count(slab, size_class) - count));
         if (popped == 0) {
             break;
@@ -122,7 +130,7 @@ steal_locked(struct tcm_front *front, unsigned size_class, size_t size)
 
         front->hand = victim + 1 < TCM_CLASS_COUNT ? victim + 1 : 1;
         if (victim != size_class && capacity > 0) {
-            shrink_locked(front, victim, capacity / 2);
+            shrink_locked(front, front->moves, victim, capacity / 2);
         }
     }
 }
@@ -215,13 +223,15 @@ void
 tcm_front_drain(struct tcm_front *front)
 {
     mtx_lock(&front->lock);
+    front->moves->stop(front);
     for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
         if (tcm_slab_capacity(front->slab, i) > 0 ||
             tcm_slab_count(front->slab, i) > 0) {
-            shrink_locked(front, i, 0);
+            shrink_locked(front, &tcm_front_owned, i, 0);
         }
     }
     unclaim_locked(front);
+    front->moves->go_on(front);
     mtx_unlock(&front->lock);
 }
 

@@ -24,13 +24,18 @@
 #include "tcmalloc/slab.h"
 #include "tcmalloc/transfer.h"
 
+struct tcm_front;
+
 /* How objects move in and out of a slab: how many of count were moved. Fewer,
- * even none, is no error. */
+ * even none, is no error. Between stop and go_on, with the front's lock held,
+ * the slab is the caller's own. */
 struct tcm_front_moves {
     size_t (*pop)(
         struct tcm_slab *slab, unsigned size_class, void **batch, size_t count);
     size_t (*push)(struct tcm_slab *slab, unsigned size_class,
         void *const *batch, size_t count);
+    void (*stop)(struct tcm_front *front);
+    void (*go_on)(struct tcm_front *front);
 };
 
 extern const struct tcm_front_moves tcm_front_owned; /* a thread's own slab */
@@ -71,6 +76,8 @@ void tcm_front_drain(struct tcm_front *front);
 void tcm_front_fini(struct tcm_front *front);
 
 size_t tcm_front_cached_size(const struct tcm_front *front);
+
+typedef void tcm_front_fn(struct tcm_front *front, void *arg);
 
 void tcm_front_check(struct tcm_front *front);
 void tcm_front_dump(struct tcm_front *front, int fd);

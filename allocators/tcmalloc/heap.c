@@ -14,9 +14,13 @@
 #include "base/pages.h"
 #include "base/stack.h"
 #include "parts/pprof.h"
+#include "tcmalloc/cpucache.h"
 #include "tcmalloc/threadcache.h"
 
 #define GUARDED_MEAN ((uint64_t)2 << 20)
+
+/* Threads that have a cache of their own where the CPUs have theirs. */
+#define OWN_CACHES 4
 
 struct tcm_heap tcm_heap_process;
 
@@ -52,6 +56,8 @@ read_options(struct tcm_options *options)
         .huge_cache_size = (uint64_t)32 << 20,
         .huge = true,
         .cache = true,
+        .cpu_caches = true,
+        .own_caches = OWN_CACHES,
         .guarded_slots = 64,
         .soft_limit = UINT64_MAX,
         .hard_limit = UINT64_MAX,
@@ -65,6 +71,8 @@ read_options(struct tcm_options *options)
             (uint64_t)1 << 40},
         {"huge", ENV_FLAG, &options->huge, NULL, 0, 0},
         {"cache", ENV_FLAG, &options->cache, NULL, 0, 0},
+        {"cpu_caches", ENV_FLAG, &options->cpu_caches, NULL, 0, 0},
+        {"own_caches", ENV_SIZE, &options->own_caches, NULL, 0, UINT64_MAX},
         {"check_free", ENV_FLAG, &options->check_free, NULL, 0, 0},
         {"guarded", ENV_SIZE, &options->guarded, NULL, 0, UINT32_MAX},
         {"guarded_slots", ENV_SIZE, &options->guarded_slots, NULL, 1, 4096},
@@ -111,6 +119,23 @@ init_process(struct tcm_heap *heap)
         options->guarded_slots);
 }
 
+/* The choice between the two kinds of front, once for all: without caches of
+ * CPUs every thread has its own. So it is where allocations are sampled, which
+ * each thread counts on its cache. */
+static void
+start_fronts(struct tcm_heap *heap)
+{
+    const struct tcm_options *options = &heap->options;
+
+    heap->has_cpu_caches =
+        heap == &tcm_heap_process && options->cache && options->cpu_caches &&
+        !heap->sampled.on &&
+        tcm_cpucache_start(&heap->meta, heap->transfers, &heap->front_pool);
+    heap->own_max = !options->cache        ? 0
+                    : heap->has_cpu_caches ? options->own_caches
+                                           : SIZE_MAX;
+}
+
 /* In zeroed memory. */
 static void
 init(struct tcm_heap *heap, bool process)
@@ -133,6 +158,7 @@ init(struct tcm_heap *heap, bool process)
     if (process) {
         init_process(heap);
     }
+    start_fronts(heap);
 }
 
 void
@@ -189,13 +215,19 @@ tcm_heap_delete(struct tcm_heap *heap)
     (void)pages_unmap(heap, pages_round_up(sizeof *heap));
 }
 
-struct tcm_threadcache *
-tcm_heap_threadcache(struct tcm_heap *heap)
+struct tcm_front *
+tcm_heap_front(struct tcm_heap *heap)
 {
-    struct local *local =
-        heap->options.cache ? local_get(&heap->threadcaches) : NULL;
+    struct local *local = local_peek(&heap->threadcaches);
 
-    return local == NULL ? NULL : tcm_threadcache_of(local);
+    /* Relaxed: a few more or less do not matter. */
+    if (local == NULL && atomic_load_explicit(&heap->own_count,
+                             memory_order_relaxed) < heap->own_max) {
+        local = local_get(&heap->threadcaches);
+    }
+    return local != NULL          ? &tcm_threadcache_of(local)->front
+           : heap->has_cpu_caches ? tcm_cpucache_front()
+                                  : NULL;
 }
 
 bool
@@ -206,6 +238,9 @@ tcm_heap_trim(struct tcm_heap *heap)
     if (local != NULL) {
         tcm_front_drain(&tcm_threadcache_of(local)->front);
     }
+    if (heap->has_cpu_caches) {
+        tcm_cpucache_drain_all();
+    }
     for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
         tcm_transfer_drain(&heap->transfers[i], true);
     }
@@ -213,13 +248,31 @@ tcm_heap_trim(struct tcm_heap *heap)
 }
 
 void
-tcm_heap_check(struct tcm_heap *heap)
+tcm_heap_each_front(struct tcm_heap *heap, tcm_front_fn *visit, void *arg)
 {
     struct local *local;
 
+    mtx_lock(&heap->threadcaches.lock);
     LOCAL_EACH (local, &heap->threadcaches) {
-        tcm_front_check(&tcm_threadcache_of(local)->front);
+        visit(&tcm_threadcache_of(local)->front, arg);
     }
+    mtx_unlock(&heap->threadcaches.lock);
+    if (heap->has_cpu_caches) {
+        tcm_cpucache_each(visit, arg);
+    }
+}
+
+static void
+check_front(struct tcm_front *front, void *unused)
+{
+    (void)unused;
+    tcm_front_check(front);
+}
+
+void
+tcm_heap_check(struct tcm_heap *heap)
+{
+    tcm_heap_each_front(heap, check_front, NULL);
     for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
         tcm_transfer_check(&heap->transfers[i]);
     }

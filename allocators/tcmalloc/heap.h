@@ -30,7 +30,9 @@ struct tcm_options {
     uint64_t huge_cache_size;   /* free hugepages that may always stay */
     bool huge;                  /* ask for huge pages */
     bool cache;                 /* front caches at all */
-    bool check_free;            /* find every double free at once */
+    bool cpu_caches;            /* front caches of CPUs, where there can be */
+    uint64_t own_caches; /* so many threads have one of their own beside them */
+    bool check_free;     /* find every double free at once */
     /* Of the process's heap alone. */
     struct sampled_options profile;
     uint64_t guarded;       /* of so many sampled blocks one; 0: none */
@@ -50,6 +52,9 @@ struct tcm_heap {
     void *transfer_slots[TCM_CLASS_COUNT][TCM_TRANSFER_SLOTS];
     _Alignas(CACHE_LINE) char first_meta[(size_t)64 << 10];
     struct local_set threadcaches;
+    _Atomic size_t own_count;     /* threads that have a cache of their own */
+    size_t own_max;               /* so many may; fixed at start */
+    bool has_cpu_caches;          /* fixed at start */
     struct tcm_pageheap pageheap; /* last: its page map is */
 };
 
@@ -62,9 +67,12 @@ void tcm_heap_start(void);
 struct tcm_heap *tcm_heap_new(void);
 void tcm_heap_delete(struct tcm_heap *heap);
 
-/* The calling thread's cache, made when there is none; NULL when the thread
- * must do without. */
-struct tcm_threadcache *tcm_heap_threadcache(struct tcm_heap *heap);
+/* The calling thread's own front, or its CPU's, made when there is none; NULL
+ * when the thread must do without. */
+struct tcm_front *tcm_heap_front(struct tcm_heap *heap);
+
+/* Every front. With a lock of rank MTX_THREADS held, so that none goes away. */
+void tcm_heap_each_front(struct tcm_heap *heap, tcm_front_fn *visit, void *arg);
 
 /* Sends on what caches and transfer caches hold, and gives all free pages back
  * to the OS: true when it got any. Of the threads' caches only the caller's. */

@@ -21,41 +21,47 @@
 typedef void objects_fn(
     void *const *objects, size_t count, const char *owner, void *arg);
 
+/* One class's objects in a front, for whom they are shown to. */
+struct showing {
+    unsigned size_class;
+    objects_fn *visit;
+    void *arg;
+};
+
+static void
+show_front(struct tcm_front *front, void *arg)
+{
+    const struct showing *showing = arg;
+    struct tcm_slab *slab = front->slab;
+    unsigned size_class = showing->size_class;
+
+    showing->visit(tcm_slab_slot(slab, slab->runs[size_class].begin + 1),
+        tcm_slab_count(slab, size_class), "front cache", showing->arg);
+}
+
 /* Every array of cached objects of a class. */
 static void
 each_cached(
     struct tcm_heap *heap, unsigned size_class, objects_fn *visit, void *arg)
 {
     struct tcm_transfer *transfer = &heap->transfers[size_class];
-    struct local *local;
+    struct showing showing = {size_class, visit, arg};
 
     visit(transfer->slots, transfer->count, "transfer cache", arg);
-    LOCAL_EACH (local, &heap->threadcaches) {
-        struct tcm_slab *slab = &tcm_threadcache_of(local)->slab;
-
-        visit(tcm_slab_slot(slab, slab->runs[size_class].begin + 1),
-            tcm_slab_count(slab, size_class), "thread cache", arg);
-    }
+    tcm_heap_each_front(heap, show_front, &showing);
 }
 
 /* ---- statistics */
 
-/* How many objects of each class lie in the threads' caches. */
+/* Adds up how many objects of each class lie in a front. */
 static void
-count_cached(struct tcm_heap *heap, size_t counts[TCM_CLASS_COUNT])
+count_front(struct tcm_front *front, void *arg)
 {
-    struct local *local;
+    size_t *counts = arg;
 
-    memset(counts, 0, TCM_CLASS_COUNT * sizeof counts[0]);
-    mtx_lock(&heap->threadcaches.lock);
-    LOCAL_EACH (local, &heap->threadcaches) {
-        const struct tcm_slab *slab = &tcm_threadcache_of(local)->slab;
-
-        for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
-            counts[i] += tcm_slab_count(slab, i);
-        }
+    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
+        counts[i] += tcm_slab_count(front->slab, i);
     }
-    mtx_unlock(&heap->threadcaches.lock);
 }
 
 /* What a class's spans, objects and tails come to. */
@@ -90,10 +96,10 @@ void
 tcm_inspect_stats(struct tcm_heap *heap, struct alloc_stats *stats)
 {
     struct tcm_pageheap_stats pages;
-    size_t cached[TCM_CLASS_COUNT];
+    size_t cached[TCM_CLASS_COUNT] = {0};
 
     memset(stats, 0, sizeof *stats);
-    count_cached(heap, cached);
+    tcm_heap_each_front(heap, count_front, cached);
     tcm_pageheap_stats(&heap->pageheap, &pages);
     stats->meta_size = sizeof *heap + meta_mapped_size(&heap->meta) +
                        pagemap_meta_size(&heap->pageheap.map);
@@ -305,27 +311,43 @@ tcm_inspect_check(struct tcm_heap *heap)
 
 /* ---- printing */
 
+/* Which kind of front caches the start chose. */
+static void
+dump_choice(const struct tcm_heap *heap, struct print *print)
+{
+    if (heap->has_cpu_caches) {
+        print_format(print,
+            "  front caches: of CPUs, and their own for up to %zu threads\n",
+            heap->own_max);
+    } else {
+        print_format(print, "  front caches: %s\n",
+            heap->options.cache ? "of threads" : "none");
+    }
+}
+
+static void
+dump_front(struct tcm_front *front, void *fd)
+{
+    tcm_front_dump(front, *(const int *)fd);
+}
+
 void
 tcm_inspect_dump(struct tcm_heap *heap, int fd)
 {
     struct alloc_stats stats;
     struct print print;
-    struct local *local;
 
     tcm_inspect_stats(heap, &stats);
     print_init(&print, fd);
     print_format(&print, "tcmalloc: mapped %zu\n", stats.mapped_size);
+    dump_choice(heap, &print);
     print_format(&print, "  used %zu in %zu blocks\n", stats.used_size,
         stats.used_count);
     print_format(&print, "  free %zu, of it cached %zu, purged %zu\n",
         stats.free_size, stats.cached_size, stats.purged_size);
     print_format(&print, "  metadata %zu\n", stats.meta_size);
     print_flush(&print);
-    mtx_lock(&heap->threadcaches.lock);
-    LOCAL_EACH (local, &heap->threadcaches) {
-        tcm_front_dump(&tcm_threadcache_of(local)->front, fd);
-    }
-    mtx_unlock(&heap->threadcaches.lock);
+    tcm_heap_each_front(heap, dump_front, &fd);
     for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
         tcm_transfer_dump(&heap->transfers[i], fd);
     }

@@ -98,7 +98,9 @@ bool
 tcm_slab_holds(struct tcm_slab *slab, unsigned size_class, const void *object)
 {
     uint32_t begin = slab->runs[size_class].begin;
-    uint32_t slot = tcm_slab_load(&slab->heads[size_class].current);
+    /* As in tcm_slab_newest. */
+    uint32_t slot = atomic_load_explicit(
+        &slab->heads[size_class].current, memory_order_acquire);
 
     for (; slot > begin; slot--) {
         if (*tcm_slab_slot(slab, slot) == object) {

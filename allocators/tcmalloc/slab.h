@@ -86,12 +86,14 @@ tcm_slab_capacity(const struct tcm_slab *slab, unsigned size_class)
            slab->runs[size_class].begin;
 }
 
-/* The newest object, or NULL. */
+/* The newest object, or NULL. The acquire pairs with the commit of a push on
+ * another CPU: what is in the slot is no older than current. */
 static inline void *
 tcm_slab_newest(struct tcm_slab *slab, unsigned size_class)
 {
     return *tcm_slab_slot(
-        slab, tcm_slab_load(&slab->heads[size_class].current));
+        slab, atomic_load_explicit(
+                  &slab->heads[size_class].current, memory_order_acquire));
 }
 
 /* For the owner alone. */

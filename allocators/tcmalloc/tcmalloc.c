@@ -5,6 +5,8 @@
  *   front    slab.c         arrays of free objects, one for each class
  *            front.c        how a slab is refilled, emptied and sized
  *            threadcache.c  one slab a thread
+ *            cpucache.c     or one a CPU
+ *            cpuslab.h      pop and push there, by restartable sequences
  *   middle   transfer.c     batches on their way between fronts
  *            central.c      spans of one class, the fullest first
  *   back     pageheap.c     spans out of hugepages
@@ -34,6 +36,7 @@
 
 #include "family.h"
 #include "tcmalloc/block.h"
+#include "tcmalloc/cpucache.h"
 #include "tcmalloc/inspect.h"
 #include "tcmalloc/misuse.h"
 #include "tcmalloc/threadcache.h"
@@ -174,7 +177,9 @@ tcm_malloc(size_t size)
         unsigned size_class = tcm_sizemap_class(size);
         void *object = tcm_slab_pop(&cache->slab, size_class);
 
-        if (__builtin_expect(object != NULL, 1)) {
+        if (__builtin_expect(object != NULL, 1) ||
+            (tcm_cpucaches.on &&
+                (object = tcm_cpuslab_pop(size_class)) != NULL)) {
             tcm_block_use(object, size_class);
             return object;
         }
@@ -201,8 +206,9 @@ tcm_free(void *block)
 
         /* Class 0 starts nowhere. */
         if (__builtin_expect(tcm_sizemap_starts(size_class, block), 1) &&
-            __builtin_expect(
-                tcm_slab_push(&cache->slab, size_class, block), 1)) {
+            (__builtin_expect(
+                 tcm_slab_push(&cache->slab, size_class, block), 1) ||
+                (tcm_cpucaches.on && tcm_cpuslab_push(size_class, block)))) {
             tcm_block_rest(block, size_class); /* This thread's still. */
             return;
         }

@@ -35,6 +35,7 @@ make(struct local_set *set, struct local *spare)
         return NULL;
     }
     cache->heap = heap;
+    atomic_fetch_add_explicit(&heap->own_count, 1, memory_order_relaxed);
     tcm_slab_init(&cache->slab, heap->slab_shape);
     tcm_front_init(&cache->front, &cache->slab, &tcm_front_owned,
         heap->transfers, &heap->front_pool, TCM_THREAD_ROOM);
@@ -52,7 +53,10 @@ drain(struct local *local)
 static void
 leave(struct local *local)
 {
-    tcm_front_fini(&tcm_threadcache_of(local)->front);
+    struct tcm_threadcache *cache = tcm_threadcache_of(local);
+
+    tcm_front_fini(&cache->front);
+    atomic_fetch_sub_explicit(&cache->heap->own_count, 1, memory_order_relaxed);
 }
 
 const struct local_kind tcm_threadcache_kind = {

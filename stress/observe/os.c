@@ -292,6 +292,14 @@ machine_cpu_count(void)
     return is_observed() ? cpu_count() : machine_kernel.cpu_count();
 }
 
+/* Assembly is not observed: what is has no restartable sequences. */
+static bool
+machine_restart_cpu(unsigned cpu)
+{
+    (void)cpu;
+    return false;
+}
+
 static uint64_t
 machine_random(void)
 {
@@ -325,6 +333,7 @@ intercept_init(void)
             .clock_ns = machine_clock_ns,
             .cpu = machine_cpu,
             .cpu_count = machine_cpu_count,
+            .restart_cpu = machine_restart_cpu,
             .random = machine_random,
         };
     }
