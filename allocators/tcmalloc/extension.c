@@ -29,27 +29,15 @@ struct tier_counts {
     size_t front, transfer, central;
 };
 
-static size_t
-count_front(struct tcm_heap *heap, unsigned size_class)
-{
-    struct local *local;
-    size_t count = 0;
-
-    mtx_lock(&heap->threadcaches.lock);
-    LOCAL_EACH (local, &heap->threadcaches) {
-        count += tcm_slab_count(&tcm_threadcache_of(local)->slab, size_class);
-    }
-    mtx_unlock(&heap->threadcaches.lock);
-    return count;
-}
-
 static struct tier_counts
 count_tiers(struct tcm_heap *heap, unsigned size_class)
 {
     struct tcm_transfer *transfer = &heap->transfers[size_class];
     struct tcm_central *central = &transfer->central;
-    struct tier_counts counts = {.front = count_front(heap, size_class)};
+    size_t cached[TCM_CLASS_COUNT] = {0};
 
+    tcm_heap_count_cached(heap, cached);
+    struct tier_counts counts = {.front = cached[size_class]};
     mtx_lock(&transfer->lock);
     counts.transfer = transfer->count;
     mtx_unlock(&transfer->lock);

@@ -263,6 +263,22 @@ tcm_heap_each_front(struct tcm_heap *heap, tcm_front_fn *visit, void *arg)
 }
 
 static void
+count_front(struct tcm_front *front, void *arg)
+{
+    size_t *counts = arg;
+
+    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
+        counts[i] += tcm_slab_count(front->slab, i);
+    }
+}
+
+void
+tcm_heap_count_cached(struct tcm_heap *heap, size_t counts[TCM_CLASS_COUNT])
+{
+    tcm_heap_each_front(heap, count_front, counts);
+}
+
+static void
 check_front(struct tcm_front *front, void *unused)
 {
     (void)unused;

@@ -73,6 +73,9 @@ struct tcm_front *tcm_heap_front(struct tcm_heap *heap);
 
 /* Every front. With a lock of rank MTX_THREADS held, so that none goes away. */
 void tcm_heap_each_front(struct tcm_heap *heap, tcm_front_fn *visit, void *arg);
+/* Adds up how many objects of each class lie in fronts. */
+void tcm_heap_count_cached(
+    struct tcm_heap *heap, size_t counts[TCM_CLASS_COUNT]);
 
 /* Sends on what caches and transfer caches hold, and gives all free pages back
  * to the OS: true when it got any. Of the threads' caches only the caller's. */

@@ -53,17 +53,6 @@ each_cached(
 
 /* ---- statistics */
 
-/* Adds up how many objects of each class lie in a front. */
-static void
-count_front(struct tcm_front *front, void *arg)
-{
-    size_t *counts = arg;
-
-    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
-        counts[i] += tcm_slab_count(front->slab, i);
-    }
-}
-
 /* What a class's spans, objects and tails come to. */
 static void
 add_class(struct tcm_heap *heap, unsigned size_class, size_t cached,
@@ -99,7 +88,7 @@ tcm_inspect_stats(struct tcm_heap *heap, struct alloc_stats *stats)
     size_t cached[TCM_CLASS_COUNT] = {0};
 
     memset(stats, 0, sizeof *stats);
-    tcm_heap_each_front(heap, count_front, cached);
+    tcm_heap_count_cached(heap, cached);
     tcm_pageheap_stats(&heap->pageheap, &pages);
     stats->meta_size = sizeof *heap + meta_mapped_size(&heap->meta) +
                        pagemap_meta_size(&heap->pageheap.map);

@@ -169,22 +169,35 @@ malloc_slowly(size_t size)
     return take(NULL, size, ALIGN_DEFAULT, false);
 }
 
+static inline void *
+malloc_of_class(size_t size, unsigned size_class)
+{
+    struct tcm_threadcache *cache = tcm_threadcache_of(tcm_self);
+    void *object = tcm_slab_pop(&cache->slab, size_class);
+
+    if (__builtin_expect(object != NULL, 1) ||
+        (tcm_cpucaches.on && (object = tcm_cpuslab_pop(size_class)) != NULL)) {
+        tcm_block_use(object, size_class);
+        return object;
+    }
+    return malloc_slowly(size);
+}
+
+/* Apart, so that the smallest sizes ask about their size once. */
+static __attribute__((noinline)) void *
+malloc_larger(size_t size)
+{
+    return size <= TCM_CLASS_SIZE_MAX
+               ? malloc_of_class(size, tcm_sizemap_class(size))
+               : malloc_slowly(size);
+}
+
 void *
 tcm_malloc(size_t size)
 {
-    if (__builtin_expect(size <= TCM_CLASS_SIZE_MAX, 1)) {
-        struct tcm_threadcache *cache = tcm_threadcache_of(tcm_self);
-        unsigned size_class = tcm_sizemap_class(size);
-        void *object = tcm_slab_pop(&cache->slab, size_class);
-
-        if (__builtin_expect(object != NULL, 1) ||
-            (tcm_cpucaches.on &&
-                (object = tcm_cpuslab_pop(size_class)) != NULL)) {
-            tcm_block_use(object, size_class);
-            return object;
-        }
-    }
-    return malloc_slowly(size);
+    return __builtin_expect(size <= TCM_SMALL_MAX, 1)
+               ? malloc_of_class(size, tcm_sizemap_class(size))
+               : malloc_larger(size);
 }
 
 static __attribute__((noinline)) void
