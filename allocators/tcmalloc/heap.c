@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/env.h"
 #include "base/fork.h"
+#include "base/machine.h"
 #include "base/pages.h"
 #include "base/stack.h"
 #include "parts/pprof.h"
@@ -18,9 +19,6 @@
 #include "tcmalloc/threadcache.h"
 
 #define GUARDED_MEAN ((uint64_t)2 << 20)
-
-/* Threads that have a cache of their own where the CPUs have theirs. */
-#define OWN_CACHES 4
 
 struct tcm_heap tcm_heap_process;
 
@@ -57,7 +55,7 @@ read_options(struct tcm_options *options)
         .huge = true,
         .cache = true,
         .cpu_caches = true,
-        .own_caches = OWN_CACHES,
+        .own_caches = machine.cpu_count(),
         .guarded_slots = 64,
         .soft_limit = UINT64_MAX,
         .hard_limit = UINT64_MAX,
