@@ -321,6 +321,8 @@ start_again(void *arg)
     setenv("JEM_OPTIONS", start->options, 1);
     /* Its search at exit would tell of the worker. */
     setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+    /* A child of a process with threads makes one. */
+    setenv("TSAN_OPTIONS", "die_after_fork=0", 1);
     execl("/proc/self/exe", "options_test", start->table, index, (char *)NULL);
     _exit(99);
 }
