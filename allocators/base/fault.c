@@ -34,9 +34,13 @@ pass_on(int signal_number, siginfo_t *info, void *context)
 
     if ((before->sa_flags & SA_SIGINFO) != 0) {
         before->sa_sigaction(signal_number, info, context);
+    } else if (before->sa_handler == SIG_IGN && info->si_code <= 0) {
+        return; /* sent, and ignored; a fault would come again for ever */
     } else if (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN) {
-        /* A fault cannot be ignored: it would come again for ever. */
         (void)signal(signal_number, SIG_DFL);
+        if (info->si_code <= 0) {
+            (void)raise(signal_number); /* sent: no instruction sends it anew */
+        }
     } else {
         before->sa_handler(signal_number);
     }
