@@ -17,6 +17,7 @@
  */
 #include "fuzz/arena.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -104,12 +105,14 @@ drop_pages(uintptr_t addr, uintptr_t end)
 static bool
 open_pages(uintptr_t addr, uintptr_t end)
 {
+    int saved_errno = errno;
     while (addr < end) {
         uintptr_t next = run_end(addr, end);
         uint8_t state = *state_of(addr);
 
         if (state == PAGE_NEVER &&
             mprotect((void *)addr, next - addr, PROT_READ | PROT_WRITE) != 0) {
+            errno = saved_errno; /* as the machine's own entries do */
             return false;
         }
         if (state == PAGE_REST) {
@@ -293,9 +296,11 @@ move_pages(uintptr_t from, size_t old_size, size_t new_size)
     if (to == 0 || is_refused(new_size, true)) {
         return NULL;
     }
+    int saved_errno = errno;
     drop_pages(to, to + new_size);
     if (mremap((void *)from, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED,
             (void *)to) == MAP_FAILED) {
+        errno = saved_errno; /* as the machine's own entries do */
         return NULL;
     }
     set_state(to, to + new_size, PAGE_USABLE);

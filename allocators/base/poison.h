@@ -48,7 +48,11 @@ poison_active(void)
 #endif
 }
 
-/* Free memory that holds nothing. */
+/* Runs as long as this are rare, and may be longer than there is memory for
+ * their shadow. */
+#define POISON_LONG ((size_t)16 << 20)
+
+/* Free memory that holds nothing. Of a long run the beginning is marked. */
 static inline void
 poison_free(const void *addr, size_t size)
 {
@@ -57,7 +61,8 @@ poison_free(const void *addr, size_t size)
     uintptr_t end = ((uintptr_t)addr + size) & ~(uintptr_t)7;
 
     if (first < end) {
-        ASAN_POISON_MEMORY_REGION((const void *)first, end - first);
+        ASAN_POISON_MEMORY_REGION((const void *)first,
+            end - first < POISON_LONG ? end - first : POISON_LONG);
     }
 #else
     (void)addr;
@@ -65,21 +70,8 @@ poison_free(const void *addr, size_t size)
 #endif
 }
 
-/* Memory that holds something again. */
-static inline void
-poison_use(const void *addr, size_t size)
-{
-#ifdef POISON_ON
-    ASAN_UNPOISON_MEMORY_REGION(addr, size);
-#else
-    (void)addr;
-    (void)size;
-#endif
-}
-
-/* poison_use for pages that go back to the OS, perhaps more than there is memory
- * for their shadow: of a long run, the shadow goes back to the kernel too, which
- * reads as zeroes, "in use". */
+/* poison_use for pages that go back to the OS: of a run of many, the shadow goes
+ * back to the kernel too, which reads as zeroes, "in use". */
 static inline void
 poison_forget(const void *addr, size_t size)
 {
@@ -94,11 +86,30 @@ poison_forget(const void *addr, size_t size)
     uintptr_t last = end & ~(unit - 1);
     if (size >= 8 * unit && madvise((void *)((first >> scale) + offset),
                                 (last - first) >> scale, MADV_DONTNEED) == 0) {
-        poison_use((const void *)last, end - last);
+        ASAN_UNPOISON_MEMORY_REGION((const void *)last, end - last);
         size = first - (uintptr_t)addr;
     }
+    ASAN_UNPOISON_MEMORY_REGION(addr, size);
+#else
+    (void)addr;
+    (void)size;
 #endif
-    poison_use(addr, size);
+}
+
+/* Memory that holds something again. */
+static inline void
+poison_use(const void *addr, size_t size)
+{
+#ifdef POISON_ON
+    if (size >= POISON_LONG) {
+        poison_forget(addr, size);
+    } else {
+        ASAN_UNPOISON_MEMORY_REGION(addr, size);
+    }
+#else
+    (void)addr;
+    (void)size;
+#endif
 }
 
 /* True when that byte may not be touched; always false without the sanitizer,
