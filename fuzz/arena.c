@@ -30,7 +30,7 @@
 #define PAGE_SIZE  ((size_t)1 << PAGE_SHIFT)
 #define BASE_HINT  ((void *)0x300000000000)
 #define RANGES_MAX 8192
-#define KEEP_MAX   ((size_t)1 << 20)   /* longer runs go back to the kernel */
+#define KEEP_MAX   ((size_t)4 << 20)   /* longer runs go back to the kernel */
 #define KEEP_SPAN  ((size_t)256 << 20) /* so do pages that lie far behind */
 #define TICK_NS    100                 /* the clock moves with each look */
 
