@@ -16,7 +16,7 @@
 #include "base/check.h"
 #include "base/machine.h"
 
-#if MALSTROM_RSEQ
+#ifdef MALSTROM_RSEQ
 #    include <sys/rseq.h>
 #    define LIBRARY_OFFSET __rseq_offset
 #    define LIBRARY_SIZE   __rseq_size
