@@ -155,6 +155,15 @@ jem_arena_tick(struct jem_arena *arena, unsigned turn)
 }
 
 void
+jem_arena_visit(struct jem_arena *arena, unsigned turn)
+{
+    if (atomic_load_explicit(&arena->thread_count, memory_order_relaxed) == 0) {
+        drain_class(arena, turn % JEM_SMALL_COUNT, false);
+    }
+    jem_pagecache_tick(&arena->pages);
+}
+
+void
 jem_arena_decay(struct jem_arena *arena)
 {
     jem_pagecache_decay(&arena->pages);

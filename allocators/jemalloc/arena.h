@@ -68,6 +68,9 @@ void jem_arena_revive(
 /* Lets time do its work: one small class, whose turn it is, drains what its
  * stash did not need, and pages decay, unless a background thread sees to it. */
 void jem_arena_tick(struct jem_arena *arena, unsigned turn);
+/* The same, by a thread of another arena: a stash is left alone while the arena
+ * has threads. */
+void jem_arena_visit(struct jem_arena *arena, unsigned turn);
 void jem_arena_decay(struct jem_arena *arena); /* pages decay */
 /* Drains all stashes and purges all unused pages; true if there were any. */
 bool jem_arena_purge(struct jem_arena *arena);

@@ -356,7 +356,7 @@ check_slab(const struct jem_bin *bin, const struct jem_extent *slab)
         free_count += (size_t)__builtin_popcountl(slab->free_bits[word]);
     }
     CHECK(slab->free_count == free_count); /* I2 */
-    CHECK(slab->size_class == bin->size_class && slab->slab);
+    CHECK(slab->size_class == bin->size_class);
     CHECK(slab->shard == bin->shard);
     CHECK(slab->size == shape_of(bin)->slab_size);
     CHECK(jem_owner_extent(jem_owner_get(slab->addr)) == slab);

@@ -1,8 +1,11 @@
 /*
  * decay_test.c - pages kept against the documented curve, on a virtual clock
  */
+#include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -170,6 +173,123 @@ arena_keeps_what_the_curve_allows_of_two_waves(void **state)
     machine = machine_kernel;
 }
 
+/* ---- an arena whose threads do nothing more */
+
+enum { LEFT_BLOCKS = 1000, ARENAS = 4 /* of one CPU */ };
+
+static struct {
+    struct jem_heap *heap;
+    struct jem_arena *arena;
+    sem_t is_done, may_end;
+} idler;
+
+static unsigned
+one_cpu(void)
+{
+    return 1;
+}
+
+static void *
+free_and_idle(void *unused)
+{
+    static void *blocks[2 * LEFT_BLOCKS];
+    struct jem_heap *heap = idler.heap;
+    struct jem_tcache *tcache = jem_heap_tcache(heap);
+    jem_tcache_limit(tcache, JEM_SMALL_COUNT);
+    idler.arena = tcache->arena;
+    for (unsigned i = 0; i < 2 * LEFT_BLOCKS; i++) {
+        blocks[i] =
+            jem_block_take(heap, tcache, BLOCK_PAGES * JEM_PAGE, 1, false);
+    }
+    for (unsigned i = 0; i < 2 * LEFT_BLOCKS; i += 2) {
+        jem_block_give(heap, tcache, blocks[i]);
+    }
+    sem_post(&idler.is_done);
+    sem_wait(&idler.may_end);
+    return unused;
+}
+
+/* The thread has freed its blocks at time 0; another arena's thread goes on. It
+ * comes by once in ARENAS ticks, of which a step has two. */
+static void
+expect_decay(bool has_left)
+{
+    pthread_t thread;
+    virtual_now_ns = 5 * SECOND_NS;
+    machine.clock_ns = virtual_clock;
+    machine.cpu_count = one_cpu;
+    struct jem_heap *heap = idler.heap = jem_heap_new();
+    struct jem_tcache *tcache = jem_heap_tcache(heap);
+    sem_init(&idler.is_done, 0, 0);
+    sem_init(&idler.may_end, 0, has_left);
+    assert_int_equal(pthread_create(&thread, NULL, free_and_idle, NULL), 0);
+    sem_wait(&idler.is_done);
+    if (has_left) {
+        pthread_join(thread, NULL);
+        assert_int_equal(idler.arena->thread_count, 0);
+    }
+    assert_ptr_not_equal(idler.arena, tcache->arena);
+    for (unsigned t = 0; t <= 200 + ARENAS; t++) {
+        size_t kept =
+            jem_free_extents_pages(&idler.arena->pages.free[JEM_DIRTY]);
+        double late = t < ARENAS ? 0 : (t - ARENAS) / 200.0;
+        double limit = LEFT_BLOCKS * BLOCK_PAGES * (curve(late) + 0.02);
+        assert_true((double)kept <= limit);
+        make_events(heap, tcache);
+        virtual_now_ns += SECOND_NS / 20;
+    }
+    assert_int_equal(
+        jem_free_extents_pages(&idler.arena->pages.free[JEM_DIRTY]), 0);
+    if (!has_left) {
+        sem_post(&idler.may_end);
+        pthread_join(thread, NULL);
+    }
+    jem_heap_check(heap);
+    local_drop(&heap->tcaches);
+    jem_heap_delete(heap);
+    machine = machine_kernel;
+}
+
+static void
+arena_without_threads_decays(void **state)
+{
+    (void)state;
+    expect_decay(true);
+}
+
+static void
+arena_of_a_sleeping_thread_decays(void **state)
+{
+    (void)state;
+    expect_decay(false);
+}
+
+/* An explicit arena that a caller uses past all caches, and leaves. */
+static void
+explicit_arena_decays(void **state)
+{
+    (void)state;
+    virtual_now_ns = 5 * SECOND_NS;
+    machine.clock_ns = virtual_clock;
+    machine.cpu_count = one_cpu;
+    struct jem_heap *heap = jem_heap_new();
+    struct jem_tcache *tcache = jem_heap_tcache(heap);
+    struct jem_arena *arena = jem_heap_arena(heap, jem_heap_create_arena(heap));
+    assert_non_null(arena);
+    void *block = jem_block_take_from(heap, NULL, arena, 1 << 20, 1, false);
+    jem_block_give(heap, NULL, block);
+    assert_int_equal(
+        jem_free_extents_pages(&arena->pages.free[JEM_DIRTY]), 256);
+    for (unsigned t = 0; t < 200 + 2 * ARENAS; t++) {
+        make_events(heap, tcache);
+        virtual_now_ns += SECOND_NS / 20;
+    }
+    assert_int_equal(jem_free_extents_pages(&arena->pages.free[JEM_DIRTY]), 0);
+    local_drop(&heap->tcaches);
+    jem_heap_delete(heap);
+    machine = machine_kernel;
+}
+
 int
 main(void)
 {
@@ -178,6 +298,9 @@ main(void)
         cmocka_unit_test(decay_honours_never_and_at_once),
         cmocka_unit_test(pagecache_keeps_what_the_curve_allows),
         cmocka_unit_test(arena_keeps_what_the_curve_allows_of_two_waves),
+        cmocka_unit_test(arena_without_threads_decays),
+        cmocka_unit_test(arena_of_a_sleeping_thread_decays),
+        cmocka_unit_test(explicit_arena_decays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ jem_owner_reserve(const void *addr, size_t size)
 static void
 set_pages(const struct jem_extent *extent, void *entry)
 {
-    if (extent->slab) {
+    if (jem_extent_is_slab(extent)) {
         pagemap_set(&jem_owners, extent->addr, extent->size, entry);
         return;
     }
@@ -44,8 +44,7 @@ jem_owner_set(struct jem_extent *extent, unsigned size_class, unsigned shard)
     ASSERT((word & ~JEM_OWNER_EXTENT_MASK) == 0);
     ASSERT(shard < JEM_OWNER_SHARDS_MAX);
     extent->size_class = (uint8_t)size_class;
-    extent->slab = size_class < JEM_SMALL_COUNT;
-    extent->shard = (uint16_t)shard;
+    extent->shard = (uint8_t)shard;
     word |= ((uintptr_t)size_class + 1) << JEM_OWNER_CLASS_SHIFT;
     word |= (uintptr_t)(extent->arena_index >> 4) << 48;
     word |= (uintptr_t)(extent->arena_index & 0xf) << 2;

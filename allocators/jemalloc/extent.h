@@ -10,6 +10,9 @@
  * old contents and memory, MUZZY pages may be taken by the kernel, RETAINED
  * pages have only their addresses.
  *
+ * The structure is two cache lines, since there is one for every slab: what only
+ * one kind of extent needs lies in one place with what only the others need.
+ *
  * The owner map leads from an address to its extent: every page of a slab, the
  * first page of a large block, the first and last of a free extent. An entry
  * packs the extent and its size class, so that free() reads no extent.
@@ -22,6 +25,7 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,7 +39,6 @@
 
 struct jem_arena;
 struct profile_sample;
-struct jem_region; /* the mapping that an extent lies in (pagecache.h) */
 
 enum jem_extent_state {
     JEM_ACTIVE,
@@ -52,20 +55,32 @@ struct jem_extent {
     char *addr;
     size_t size;
     struct jem_arena *arena; /* for good */
-    struct jem_region *region;
-    uint8_t state;         /* enum jem_extent_state */
-    uint8_t size_class;    /* when ACTIVE */
-    bool slab;             /* when ACTIVE */
-    bool zeroed;           /* every byte reads as zero */
-    uint16_t arena_index;  /* for good */
-    uint16_t shard;        /* slab: the bin's shard; else 0 */
-    uint16_t free_count;   /* slab [bin] free regions */
-    struct tree_node node; /* [page cache] by size; slab [bin] by address */
-    struct list link;      /* [page cache] by age; [arena] large blocks */
-    struct profile_sample *sample; /* large: its block in the profile */
-    /* slab [bin]: bit r of word r / 64 is set when region r is free. */
-    uint64_t free_bits[JEM_REGIONS_MAX / 64];
+    uint16_t arena_index;    /* for good */
+    uint16_t free_count;     /* slab [bin] free regions */
+    uint8_t state;           /* enum jem_extent_state */
+    uint8_t size_class;      /* when ACTIVE */
+    uint8_t shard;           /* slab: the bin's shard; else 0 */
+    bool zeroed : 1;         /* every byte reads as zero */
+    bool is_first : 1;       /* of its mapping */
+    bool is_last : 1;
+    struct tree_node
+        node; /* free [page cache] by size; slab [bin] by address */
+    union {
+        struct list link;              /* free [page cache] by age */
+        struct profile_sample *sample; /* large: its block in the profile */
+        /* slab [bin]: bit r of word r / 64 is set when region r is free. */
+        uint64_t free_bits[JEM_REGIONS_MAX / 64];
+    };
 };
+
+static_assert(sizeof(struct jem_extent) == 128, "two cache lines");
+
+/* Of an ACTIVE extent. */
+static inline bool
+jem_extent_is_slab(const struct jem_extent *extent)
+{
+    return extent->size_class < JEM_SMALL_COUNT;
+}
 
 /*
  * What the owner map says of an address, in one word, 0 for one not ours:

@@ -23,7 +23,6 @@
 #include "base/stack.h"
 #include "parts/pprof.h"
 
-#define SLACK           2
 #define FIRST_META_SIZE ((size_t)512 << 10)
 
 _Thread_local struct jem_tcache *jem_self TLS_INITIAL_EXEC = &jem_tcache_none;
@@ -105,6 +104,10 @@ unbind_tcache(struct jem_tcache *tcache)
         &tcache->arena->thread_count, 1, memory_order_relaxed);
 }
 
+/* What a thread finds in the arena that its first block is of, memory that is
+ * about to be free and its last user's, is worth so many threads beside it. */
+#define SETTLE_SLACK 4
+
 void
 jem_heap_settle(
     struct jem_heap *heap, struct jem_tcache *tcache, struct jem_arena *arena)
@@ -113,7 +116,7 @@ jem_heap_settle(
         thread_count(jem_heap_peek_arena(heap, least_used_arena(heap)));
     tcache->settled = true;
     if (arena->index < heap->auto_count &&
-        thread_count(arena) <= least + SLACK) {
+        thread_count(arena) <= least + SETTLE_SLACK) {
         unbind_tcache(tcache);
         bind_tcache(tcache, arena);
     }
@@ -493,6 +496,33 @@ struct jem_arena *
 jem_heap_any_arena(struct jem_heap *heap)
 {
     return jem_heap_arena(heap, 0);
+}
+
+static void
+visit_arena(struct jem_heap *heap, unsigned index, unsigned turn)
+{
+    struct jem_arena *arena = jem_heap_peek_arena(heap, index);
+    if (arena == NULL) {
+        return;
+    }
+    if (index < heap->auto_count) {
+        jem_arena_visit(arena, turn);
+    } else if (mtx_trylock(&heap->arenas_lock)) { /* I3 */
+        if (jem_arena_exists(arena)) {
+            jem_arena_visit(arena, turn);
+        }
+        mtx_unlock(&heap->arenas_lock);
+    }
+}
+
+void
+jem_heap_tick(struct jem_heap *heap, struct jem_arena *arena, unsigned turn)
+{
+    unsigned end = jem_heap_arena_end(heap);
+    jem_arena_tick(arena, turn);
+    if (turn % end != arena->index && !jem_heap_has_background(heap)) {
+        visit_arena(heap, turn % end, turn / end);
+    }
 }
 
 static unsigned

@@ -64,7 +64,7 @@ void jem_heap_delete(struct jem_heap *heap);
  * off, and then only says which arena the thread is bound to. */
 struct jem_tcache *jem_heap_tcache(struct jem_heap *heap);
 /* A thread that begins by freeing a block of that arena, most likely handed on
- * by a thread that ends, joins the arena unless others have fewer threads. */
+ * by a thread that ends, joins the arena unless others have far fewer threads. */
 void jem_heap_settle(
     struct jem_heap *heap, struct jem_tcache *tcache, struct jem_arena *arena);
 
@@ -95,6 +95,11 @@ struct jem_tcache *jem_heap_next_tcache(
 struct jem_arena *jem_heap_arena(struct jem_heap *heap, unsigned index);
 /* An arena for a block of a thread without a cache. */
 struct jem_arena *jem_heap_any_arena(struct jem_heap *heap);
+
+/* A thread of that arena has been at work for a while: time does its work there,
+ * and in one other arena, in turn, whose threads may sleep or be gone. */
+void jem_heap_tick(
+    struct jem_heap *heap, struct jem_arena *arena, unsigned turn);
 
 /* An explicit arena: its index, or JEM_NO_INDEX when there is no memory. */
 unsigned jem_heap_create_arena(struct jem_heap *heap);

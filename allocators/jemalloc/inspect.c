@@ -190,7 +190,7 @@ walk_extent(struct jem_heap *heap, const struct jem_extent *extent,
 {
     static const char *const free_names[] = {
         "active", "dirty", "muzzy", "retained"};
-    if (extent->state == JEM_ACTIVE && extent->slab) {
+    if (extent->state == JEM_ACTIVE && jem_extent_is_slab(extent)) {
         walk_slab(heap, extent, visit, arg);
         return;
     }

@@ -11,8 +11,8 @@
  *   I2  The first and last page of a free extent map to it, class NONE.
  *   I3  No two free extents of one state are neighbours, but for those that a
  *       purge in flight kept apart.
- *   I4  Every byte of every region belongs to exactly one extent, and every
- *       extent lies within one region.
+ *   I4  Every byte of every region belongs to exactly one extent; is_first and
+ *       is_last say which ones lie at the region's ends.
  *   I5  A retained extent that says zeroed reads as zero.
  *   I6  large_size and large_count tell of the ACTIVE extents that have a large
  *       class. Extents that a purge in flight holds have class NONE. guard_count
@@ -97,7 +97,6 @@ insert_locked(struct jem_pagecache *cache, struct jem_extent *extent,
 {
     struct jem_free_extents *set = &cache->free[state];
     extent->state = (uint8_t)state;
-    extent->slab = false;
     jem_owner_set(extent, JEM_CLASS_NONE, 0);
     tree_insert(&set->by_size, &extent->node);
     list_push(&set->by_age, &extent->link);
@@ -150,40 +149,47 @@ reserve_structures_locked(struct jem_pagecache *cache, unsigned count)
 }
 
 static struct jem_extent *
-new_structure_locked(struct jem_pagecache *cache, struct jem_region *region,
-    char *addr, size_t size, bool zeroed) REQUIRES(cache->lock)
+new_structure_locked(struct jem_pagecache *cache, char *addr, size_t size,
+    bool zeroed) REQUIRES(cache->lock)
 {
     struct list *link = list_pop(&cache->spare);
     ASSERT(link != NULL); /* The caller has reserved it. */
     struct jem_extent *extent = LIST_OF(link, struct jem_extent, link);
-    extent->region = region;
     extent->addr = addr;
     extent->size = size;
     extent->state = JEM_ACTIVE;
     extent->size_class = JEM_CLASS_NONE;
-    extent->slab = false;
     extent->zeroed = zeroed;
+    extent->is_first = false;
+    extent->is_last = false;
     return extent;
 }
 
 /* ---- joining and cutting */
 
-/* The free extent of that state at addr, if it is of the same region. */
+/* The extent that begins or ends at addr, an address of this page cache, if it
+ * is free and in that state. */
 static struct jem_extent *
-neighbour(const struct jem_extent *extent, const char *addr,
-    enum jem_extent_state state)
+free_at(const char *addr, enum jem_extent_state state)
 {
-    const struct jem_region *region = extent->region;
-    if (addr < region->addr || addr >= region->addr + region->size) {
-        return NULL;
-    }
     struct jem_owner owner = jem_owner_get(addr);
-    struct jem_extent *neighbour = jem_owner_extent(owner);
-    if (owner.word == 0 || jem_owner_class(owner) != JEM_CLASS_NONE ||
-        neighbour->state != state) {
-        return NULL;
-    }
-    return neighbour;
+    struct jem_extent *extent = jem_owner_extent(owner);
+    return jem_owner_class(owner) == JEM_CLASS_NONE && extent->state == state
+               ? extent
+               : NULL;
+}
+
+/* The neighbours that are in that state; NULL at the region's ends. */
+static struct jem_extent *
+free_before(const struct jem_extent *extent, enum jem_extent_state state)
+{
+    return extent->is_first ? NULL : free_at(extent->addr - 1, state);
+}
+
+static struct jem_extent *
+free_behind(const struct jem_extent *extent, enum jem_extent_state state)
+{
+    return extent->is_last ? NULL : free_at(extent->addr + extent->size, state);
 }
 
 static void
@@ -196,6 +202,8 @@ absorb_locked(struct jem_pagecache *cache, struct jem_extent *extent,
     }
     extent->size += other->size;
     extent->zeroed = extent->zeroed && other->zeroed;
+    extent->is_first = extent->is_first || other->is_first;
+    extent->is_last = extent->is_last || other->is_last;
     drop_structure_locked(cache, other);
 }
 
@@ -204,9 +212,8 @@ static void
 free_locked(struct jem_pagecache *cache, struct jem_extent *extent,
     enum jem_extent_state state) REQUIRES(cache->lock)
 {
-    struct jem_extent *before = neighbour(extent, extent->addr - 1, state);
-    struct jem_extent *behind =
-        neighbour(extent, extent->addr + extent->size, state);
+    struct jem_extent *before = free_before(extent, state);
+    struct jem_extent *behind = free_behind(extent, state);
     if (before != NULL) {
         absorb_locked(cache, extent, before);
     }
@@ -225,15 +232,19 @@ cut_locked(struct jem_pagecache *cache, struct jem_extent *extent,
 {
     size_t tail_size = extent->size - offset - size;
     if (offset != 0) {
-        struct jem_extent *lead = new_structure_locked(
-            cache, extent->region, extent->addr, offset, extent->zeroed);
+        struct jem_extent *lead =
+            new_structure_locked(cache, extent->addr, offset, extent->zeroed);
+        lead->is_first = extent->is_first;
+        extent->is_first = false;
         insert_locked(cache, lead, rest_state);
     }
     extent->addr += offset;
     extent->size = size;
     if (tail_size != 0) {
-        struct jem_extent *tail = new_structure_locked(cache, extent->region,
-            extent->addr + size, tail_size, extent->zeroed);
+        struct jem_extent *tail = new_structure_locked(
+            cache, extent->addr + size, tail_size, extent->zeroed);
+        tail->is_last = extent->is_last;
+        extent->is_last = false;
         free_locked(cache, tail, rest_state);
     }
 }
@@ -378,7 +389,9 @@ take_mapped_locked(struct jem_pagecache *cache, size_t size, size_t align)
         cache->grow_size *= 2;
     }
     struct jem_extent *extent =
-        new_structure_locked(cache, region, addr, region_size, true);
+        new_structure_locked(cache, addr, region_size, true);
+    extent->is_first = true;
+    extent->is_last = true;
     cut_locked(cache, extent, 0, size, JEM_RETAINED);
     return extent;
 }
@@ -410,7 +423,9 @@ put_guard_locked(struct jem_pagecache *cache, struct jem_extent *extent)
 {
     extent->size -= JEM_PAGE;
     struct jem_extent *guard = new_structure_locked(
-        cache, extent->region, extent->addr + extent->size, JEM_PAGE, false);
+        cache, extent->addr + extent->size, JEM_PAGE, false);
+    guard->is_last = extent->is_last;
+    extent->is_last = false;
     (void)pages_decommit(guard->addr, JEM_PAGE);
     jem_owner_set(guard, JEM_CLASS_GUARD, 0);
     cache->guard_count++;
@@ -422,16 +437,19 @@ static void
 take_guard_locked(struct jem_pagecache *cache, struct jem_extent *extent)
     REQUIRES(cache->lock)
 {
+    if (extent->is_last) {
+        return;
+    }
     struct jem_owner owner = jem_owner_get(extent->addr + extent->size);
     struct jem_extent *guard = jem_owner_extent(owner);
     if (jem_owner_class(owner) != JEM_CLASS_GUARD ||
-        guard->region != extent->region ||
         !pages_commit(guard->addr, JEM_PAGE)) {
         return;
     }
     jem_owner_clear(guard);
     drop_structure_locked(cache, guard);
     extent->size += JEM_PAGE;
+    extent->is_last = guard->is_last;
     cache->guard_count--;
 }
 
@@ -451,7 +469,7 @@ enter_locked(struct jem_pagecache *cache, struct jem_extent *extent,
     unsigned size_class, unsigned shard) REQUIRES(cache->lock)
 {
     jem_owner_set(extent, size_class, shard);
-    if (!extent->slab) {
+    if (!jem_extent_is_slab(extent)) {
         cache->large_size += extent->size;
         cache->large_count++;
     }
@@ -462,7 +480,7 @@ leave_locked(struct jem_pagecache *cache, struct jem_extent *extent)
     REQUIRES(cache->lock)
 {
     jem_owner_clear(extent);
-    if (!extent->slab) {
+    if (!jem_extent_is_slab(extent)) {
         cache->large_size -= extent->size;
         cache->large_count--;
     }
@@ -659,8 +677,7 @@ grow_locked(struct jem_pagecache *cache, struct jem_extent *extent,
     size_t more = new_size - extent->size;
     for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
         enum jem_extent_state state = (enum jem_extent_state)s;
-        struct jem_extent *behind =
-            neighbour(extent, extent->addr + extent->size, state);
+        struct jem_extent *behind = free_behind(extent, state);
         if (behind == NULL || behind->size < more) {
             continue;
         }
@@ -668,6 +685,7 @@ grow_locked(struct jem_pagecache *cache, struct jem_extent *extent,
         cut_locked(cache, behind, 0, more, state);
         extent->size = new_size;
         extent->zeroed = extent->zeroed && behind->zeroed;
+        extent->is_last = behind->is_last;
         drop_structure_locked(cache, behind);
         return true;
     }
@@ -722,7 +740,8 @@ jem_pagecache_each_large(struct jem_pagecache *cache,
         char *end = region->addr + region->size;
         for (char *addr = region->addr; addr < end;) {
             struct jem_extent *extent = jem_owner_extent(jem_owner_get(addr));
-            if (extent->state == JEM_ACTIVE && !extent->slab) {
+            if (extent->state == JEM_ACTIVE && !jem_extent_is_slab(extent) &&
+                jem_class_is_block(extent->size_class)) {
                 visit(extent, arg);
             }
             addr = extent->addr + extent->size;
@@ -831,7 +850,7 @@ check_set_locked(struct jem_pagecache *cache, enum jem_extent_state state)
         CHECK(extent->state == state && extent->arena == cache->arena);
         CHECK(jem_owner_extent(jem_owner_get(extent->addr)) == extent);
         CHECK(jem_owner_extent(jem_owner_get(last)) == extent); /* I2 */
-        CHECK(neighbour(extent, last + 1, state) == NULL);      /* I3 */
+        CHECK(free_behind(extent, state) == NULL);              /* I3 */
         pages += extent->size / JEM_PAGE;
     }
     CHECK(jem_free_extents_pages(set) == pages); /* I1 */
@@ -854,9 +873,11 @@ check_regions_locked(struct jem_pagecache *cache) REQUIRES(cache->lock)
             CHECK(owner.word != 0); /* I7 */
             CHECK(extent->addr == addr && extent->size > 0);
             CHECK(extent->arena == cache->arena);
-            CHECK(extent->region == region); /* I4 */
-            CHECK(extent->size <= (size_t)(end - addr));
-            if (!extent->slab && jem_class_is_block(extent->size_class)) {
+            CHECK(extent->size <= (size_t)(end - addr)); /* I4 */
+            CHECK(extent->is_first == (addr == region->addr));
+            CHECK(extent->is_last == (addr + extent->size == end));
+            if (!jem_extent_is_slab(extent) &&
+                jem_class_is_block(extent->size_class)) {
                 large_size += extent->size;
                 large_count++;
             }

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "jemalloc/heap.h"
 
 #define COLLECT_EVENTS  16 /* events between two collections */
 #define TICK_EVENTS     64 /* events between two looks at the clock */
@@ -188,7 +189,7 @@ count_event(struct jem_tcache *tcache)
         collect_bin(tcache, class);
     }
     if ((event & (TICK_EVENTS - 1)) == 0) {
-        jem_arena_tick(tcache->arena, event / TICK_EVENTS);
+        jem_heap_tick(tcache->heap, tcache->arena, event / TICK_EVENTS);
     }
 }
 
