@@ -61,7 +61,7 @@ explicit_arena_comes_and_goes(void **state)
         }
         assert_non_null(
             jem_arena_take_large(arena, JEM_SMALL_COUNT + 30, 4096, &zeroed));
-        assert_true(arena->pages.mapped_size > 0);
+        assert_true(arena->pages.regions.mapped_size > 0);
         jem_heap_check(heap);
         if (round % 2 != 0) {
             jem_arena_reset(arena);
@@ -69,7 +69,7 @@ explicit_arena_comes_and_goes(void **state)
         }
         assert_true(jem_heap_destroy_arena(heap, arena));
         assert_false(jem_arena_exists(arena));
-        assert_int_equal(arena->pages.mapped_size, 0);
+        assert_int_equal(arena->pages.regions.mapped_size, 0);
         jem_heap_check(heap);
     }
     jem_heap_delete(heap);
@@ -90,12 +90,12 @@ arena_that_cannot_be_unmapped_is_kept(void **state)
     assert_true(jem_heap_destroy_arena(heap, arena));
     pages_fail_at(0, false);
     jem_heap_check(heap);
-    size_t kept = arena->pages.mapped_size;
+    size_t kept = arena->pages.regions.mapped_size;
     assert_true(kept > 0);
     assert_int_equal(jem_heap_create_arena(heap), arena->index);
     char *block = jem_arena_take_large(arena, JEM_SMALL_COUNT, 4096, &zeroed);
     assert_non_null(block);
-    assert_int_equal(arena->pages.mapped_size, kept);
+    assert_int_equal(arena->pages.regions.mapped_size, kept);
     jem_heap_check(heap);
     jem_heap_delete(heap);
 }

@@ -43,8 +43,7 @@ patience(struct jem_pagecache *pages)
     uint64_t wait_ns = IDLE_NS;
     for (unsigned i = 0; i < 2; i++) {
         int64_t decay_ms = jem_pagecache_decay_ms(pages, states[i]);
-        if (decay_ms > 0 &&
-            jem_free_extents_pages(&pages->free[states[i]]) != 0) {
+        if (decay_ms > 0 && jem_freeset_pages(&pages->free[states[i]]) != 0) {
             wait_ns = shorter(
                 wait_ns, (uint64_t)decay_ms * 1000000 / JEM_DECAY_STEPS);
         }

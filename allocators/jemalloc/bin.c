@@ -38,17 +38,11 @@ stash_capacity(const struct jem_bin *bin)
                                    : count;
 }
 
-static struct jem_extent *
-slab_of(const struct tree_node *node)
-{
-    return node == NULL ? NULL : TREE_OF(node, struct jem_extent, node);
-}
-
 static int
 compare_slabs(const struct tree_node *a, const struct tree_node *b)
 {
-    const char *x = slab_of(a)->addr;
-    const char *y = slab_of(b)->addr;
+    const char *x = jem_extent_of(a)->addr;
+    const char *y = jem_extent_of(b)->addr;
     return (x > y) - (x < y);
 }
 
@@ -194,7 +188,7 @@ static bool
 change_current_locked(struct jem_bin *bin, struct jem_pagecache *cache)
     REQUIRES(bin->lock)
 {
-    struct jem_extent *slab = slab_of(tree_first(&bin->nonfull));
+    struct jem_extent *slab = jem_extent_of(tree_first(&bin->nonfull));
     if (slab != NULL) {
         tree_remove(&bin->nonfull, &slab->node);
     } else {
@@ -370,7 +364,7 @@ jem_bin_check(struct jem_bin *bin)
     mtx_lock(&bin->lock);
     tree_check(&bin->nonfull);
     TREE_EACH (node, &bin->nonfull) {
-        const struct jem_extent *slab = slab_of(node);
+        const struct jem_extent *slab = jem_extent_of(node);
         check_slab(bin, slab);
         CHECK(slab != bin->current); /* I1 */
         CHECK(slab->free_count > 0); /* I4 */

@@ -91,7 +91,7 @@ bin_gives_empty_slabs_back(void **state)
     take_all();
     give(0, 512);
     assert_int_equal(bin->slab_count, 1); /* the current one */
-    assert_int_equal(jem_free_extents_pages(&pages->free[JEM_DIRTY]), 2 * 7);
+    assert_int_equal(jem_freeset_pages(&pages->free[JEM_DIRTY]), 2 * 7);
     give(512, COUNT);
     assert_int_equal(bin->slab_count, 1);
     assert_int_equal(bin->free_count, 256);

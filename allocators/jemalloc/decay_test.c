@@ -230,16 +230,14 @@ expect_decay(bool has_left)
     }
     assert_ptr_not_equal(idler.arena, tcache->arena);
     for (unsigned t = 0; t <= 200 + ARENAS; t++) {
-        size_t kept =
-            jem_free_extents_pages(&idler.arena->pages.free[JEM_DIRTY]);
+        size_t kept = jem_freeset_pages(&idler.arena->pages.free[JEM_DIRTY]);
         double late = t < ARENAS ? 0 : (t - ARENAS) / 200.0;
         double limit = LEFT_BLOCKS * BLOCK_PAGES * (curve(late) + 0.02);
         assert_true((double)kept <= limit);
         make_events(heap, tcache);
         virtual_now_ns += SECOND_NS / 20;
     }
-    assert_int_equal(
-        jem_free_extents_pages(&idler.arena->pages.free[JEM_DIRTY]), 0);
+    assert_int_equal(jem_freeset_pages(&idler.arena->pages.free[JEM_DIRTY]), 0);
     if (!has_left) {
         sem_post(&idler.may_end);
         pthread_join(thread, NULL);
@@ -278,13 +276,12 @@ explicit_arena_decays(void **state)
     assert_non_null(arena);
     void *block = jem_block_take_from(heap, NULL, arena, 1 << 20, 1, false);
     jem_block_give(heap, NULL, block);
-    assert_int_equal(
-        jem_free_extents_pages(&arena->pages.free[JEM_DIRTY]), 256);
+    assert_int_equal(jem_freeset_pages(&arena->pages.free[JEM_DIRTY]), 256);
     for (unsigned t = 0; t < 200 + 2 * ARENAS; t++) {
         make_events(heap, tcache);
         virtual_now_ns += SECOND_NS / 20;
     }
-    assert_int_equal(jem_free_extents_pages(&arena->pages.free[JEM_DIRTY]), 0);
+    assert_int_equal(jem_freeset_pages(&arena->pages.free[JEM_DIRTY]), 0);
     local_drop(&heap->tcaches);
     jem_heap_delete(heap);
     machine = machine_kernel;

@@ -75,6 +75,12 @@ struct jem_extent {
 
 static_assert(sizeof(struct jem_extent) == 128, "two cache lines");
 
+static inline struct jem_extent *
+jem_extent_of(const struct tree_node *node)
+{
+    return node == NULL ? NULL : TREE_OF(node, struct jem_extent, node);
+}
+
 /* Of an ACTIVE extent. */
 static inline bool
 jem_extent_is_slab(const struct jem_extent *extent)
@@ -143,6 +149,15 @@ jem_owner_get(const void *addr)
 {
     return (struct jem_owner){
         (uintptr_t)pagemap_get_shifted(&jem_owners, addr, JEM_PAGE_SHIFT)};
+}
+
+/* The extent that follows in the same mapping, or NULL at its end. */
+static inline struct jem_extent *
+jem_extent_behind(const struct jem_extent *extent)
+{
+    return extent->is_last
+               ? NULL
+               : jem_owner_extent(jem_owner_get(extent->addr + extent->size));
 }
 
 static inline struct jem_owner

@@ -78,9 +78,9 @@ least_used_arena(struct jem_heap *heap)
     for (unsigned i = 0; i < heap->auto_count; i++) {
         struct jem_arena *arena = jem_heap_peek_arena(heap, i);
         unsigned count = thread_count(arena);
-        size_t pages = arena == NULL ? 0
-                                     : jem_free_extents_pages(
-                                           &arena->pages.free[JEM_DIRTY]);
+        size_t pages = arena == NULL
+                           ? 0
+                           : jem_freeset_pages(&arena->pages.free[JEM_DIRTY]);
         if (count < best_count || (count == best_count && pages > best_pages)) {
             best_count = count;
             best_pages = pages;

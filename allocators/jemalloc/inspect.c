@@ -50,7 +50,7 @@ add_pages(struct jem_arena *arena, struct alloc_stats *stats)
         stats->free_count += pages->free[s].by_size.count;
     }
     stats->purged_size += pages->free[JEM_RETAINED].pages * JEM_PAGE;
-    stats->mapped_size += pages->mapped_size;
+    stats->mapped_size += pages->regions.mapped_size;
     stats->meta_size += pages->guard_count * JEM_PAGE;
     stats->used_size += pages->large_size;
     stats->used_count += pages->large_count;
@@ -218,10 +218,9 @@ walk_region(struct jem_heap *heap, const struct jem_region *region,
     const struct alloc_piece piece = {
         ALLOC_PIECE_REGION, region->addr, region->size, "region"};
     visit(&piece, arg);
-    for (char *addr = region->addr; addr < region->addr + region->size;) {
-        const struct jem_extent *extent = jem_owner_extent(jem_owner_get(addr));
+    const struct jem_extent *extent;
+    JEM_REGION_EACH (extent, region) {
         walk_extent(heap, extent, visit, arg);
-        addr += extent->size;
     }
 }
 
@@ -234,8 +233,8 @@ jem_inspect_walk(struct jem_heap *heap, alloc_walk_fn *visit, void *arg)
         ALLOC_PIECE_META, heap, heap->own_size, "heap"};
     visit(&own, arg);
     JEM_ARENA_EACH (arena, i, heap) {
-        for (struct jem_region *region = arena->pages.regions; region != NULL;
-             region = region->next) {
+        for (struct jem_region *region = arena->pages.regions.first;
+             region != NULL; region = region->next) {
             walk_region(heap, region, visit, arg);
         }
     }

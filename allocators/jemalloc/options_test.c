@@ -92,7 +92,7 @@ find_no_dirty_pages(void)
 {
     struct jem_arena *arena = jem_heap_arena(jem_heap_main(), 0);
     jem_free(jem_malloc((size_t)1 << 20));
-    WANT(jem_free_extents_pages(&arena->pages.free[JEM_DIRTY]) == 0);
+    WANT(jem_freeset_pages(&arena->pages.free[JEM_DIRTY]) == 0);
     live();
 }
 
@@ -169,12 +169,12 @@ find_worker(void)
     /* Nobody comes to the arena: only the worker can purge it. It is given ten
      * times the decay time, and more under load. */
     for (unsigned i = 0; i < 2000; i++) {
-        if (jem_free_extents_pages(&arena->pages.free[JEM_DIRTY]) == 0) {
+        if (jem_freeset_pages(&arena->pages.free[JEM_DIRTY]) == 0) {
             break;
         }
         usleep(10000);
     }
-    WANT(jem_free_extents_pages(&arena->pages.free[JEM_DIRTY]) == 0);
+    WANT(jem_freeset_pages(&arena->pages.free[JEM_DIRTY]) == 0);
     live();
     int status;
     pid_t child = fork();

@@ -1,13 +1,11 @@
 /*
  * pagecache.c - an arena's pages (contract: pagecache.h)
  *
- * Free extents are joined at once and sorted by page class, not by exact size:
- * requests are class sizes, so any extent of the class fits, and choosing the
- * lowest address among them packs what lives long. The oldest extents are
- * purged first. While madvise runs, the extents are ACTIVE and on no tree, so
- * the lock is free and neighbours leave them alone.
+ * Free extents are joined at once. The oldest are purged first. While madvise
+ * runs, the extents are ACTIVE and in no set, so the lock is free and neighbours
+ * leave them alone.
  *
- *   I1  free[s].pages is the sum over its tree; by_age holds the same extents.
+ *   I1  free[s] holds the extents of that state and no others.
  *   I2  The first and last page of a free extent map to it, class NONE.
  *   I3  No two free extents of one state are neighbours, but for those that a
  *       purge in flight kept apart.
@@ -32,87 +30,24 @@
 #include "base/pages.h"
 #include "base/print.h"
 
-#define GROW_SIZE_MIN PAGES_HUGE_SIZE
-#define GROW_SIZE_MAX ((size_t)64 << 20)
-#define PURGE_BATCH   16
+#define PURGE_BATCH 16
 
-/* ---- page classes and trees */
-
-static unsigned
-class_above(size_t size)
-{
-    return jem_size_class(size);
-}
-
-/* The largest class that is not larger than size. */
-static unsigned
-class_below(size_t size)
-{
-    unsigned class = jem_size_class(size);
-    return jem_class_size(class) > size ? class - 1 : class;
-}
-
-static struct jem_extent *
-extent_of(const struct tree_node *node)
-{
-    return node == NULL ? NULL : TREE_OF(node, struct jem_extent, node);
-}
-
-static int
-compare_keys(
-    unsigned class_a, const char *addr_a, unsigned class_b, const char *addr_b)
-{
-    if (class_a != class_b) {
-        return class_a < class_b ? -1 : 1;
-    }
-    return (addr_a > addr_b) - (addr_a < addr_b);
-}
-
-static int
-compare_extents(const struct tree_node *a, const struct tree_node *b)
-{
-    const struct jem_extent *x = extent_of(a);
-    const struct jem_extent *y = extent_of(b);
-    return compare_keys(
-        class_below(x->size), x->addr, class_below(y->size), y->addr);
-}
-
-/* Where an extent stands against the least address of the class *key. */
-static int
-probe_class(const struct tree_node *node, const void *key)
-{
-    const unsigned *class = key;
-    return class_below(extent_of(node)->size) < *class ? -1 : 1;
-}
-
-static void
-set_pages_locked(struct jem_free_extents *set, size_t pages)
-{
-    atomic_store_explicit(&set->pages, pages, memory_order_relaxed);
-}
+/* ---- free extents */
 
 static void
 insert_locked(struct jem_pagecache *cache, struct jem_extent *extent,
     enum jem_extent_state state) REQUIRES(cache->lock)
 {
-    struct jem_free_extents *set = &cache->free[state];
     extent->state = (uint8_t)state;
     jem_owner_set(extent, JEM_CLASS_NONE, 0);
-    tree_insert(&set->by_size, &extent->node);
-    list_push(&set->by_age, &extent->link);
-    set_pages_locked(
-        set, jem_free_extents_pages(set) + extent->size / JEM_PAGE);
+    jem_freeset_insert(&cache->free[state], extent);
 }
 
 static void
 remove_locked(struct jem_pagecache *cache, struct jem_extent *extent)
     REQUIRES(cache->lock)
 {
-    struct jem_free_extents *set = &cache->free[extent->state];
-    tree_remove(&set->by_size, &extent->node);
-    list_remove(&extent->link);
-    set_pages_locked(
-        set, jem_free_extents_pages(set) - extent->size / JEM_PAGE);
+    jem_freeset_remove(&cache->free[extent->state], extent);
     jem_owner_clear(extent);
     extent->state = JEM_ACTIVE;
 }
@@ -263,9 +198,7 @@ take_free_locked(struct jem_pagecache *cache, enum jem_extent_state state,
     size_t size, size_t align) REQUIRES(cache->lock)
 {
     size_t room = size + (align > JEM_PAGE ? align - JEM_PAGE : 0);
-    unsigned class = class_above(room);
-    struct jem_extent *extent = extent_of(
-        tree_at_least(&cache->free[state].by_size, probe_class, &class));
+    struct jem_extent *extent = jem_freeset_fit(&cache->free[state], room);
     if (extent == NULL) {
         return NULL;
     }
@@ -277,53 +210,35 @@ take_free_locked(struct jem_pagecache *cache, enum jem_extent_state state,
 
 /* ---- regions */
 
-static void
-count_mapped(struct jem_pagecache *cache, size_t size) REQUIRES(cache->lock)
-{
-    struct jem_mapped *mapped = cache->mapped;
-    cache->mapped_size += size;
-    size_t now = atomic_fetch_add(&mapped->size, size) + size;
-    size_t peak = atomic_load(&mapped->peak);
-    while (now > peak &&
-           !atomic_compare_exchange_weak(&mapped->peak, &peak, now)) {
-    }
-}
-
-static void
-count_unmapped(struct jem_pagecache *cache, size_t size) REQUIRES(cache->lock)
-{
-    cache->mapped_size -= size;
-    atomic_fetch_sub(&cache->mapped->size, size);
-}
-
-static struct jem_region *
-new_region_locked(struct jem_pagecache *cache) REQUIRES(cache->lock)
-{
-    struct jem_region *region = cache->spare_regions;
-    if (region == NULL) {
-        return meta_take(cache->meta, sizeof *region);
-    }
-    cache->spare_regions = region->next;
-    return region;
-}
-
-static void
-drop_region_locked(struct jem_pagecache *cache, struct jem_region *region)
+/* Maps a region with room for size at align, and takes the extent from it. */
+static struct jem_extent *
+take_mapped_locked(struct jem_pagecache *cache, size_t size, size_t align)
     REQUIRES(cache->lock)
 {
-    region->next = cache->spare_regions;
-    cache->spare_regions = region;
+    struct jem_region *region = jem_regions_map(&cache->regions, size, align);
+    if (region == NULL) {
+        return NULL;
+    }
+    struct jem_extent *extent =
+        new_structure_locked(cache, region->addr, region->size, true);
+    extent->is_first = true;
+    extent->is_last = true;
+    cut_locked(cache, extent, 0, size, JEM_RETAINED);
+    return extent;
 }
 
-/* The extent that is all of a region and retained, or NULL. */
-static struct jem_extent *
-whole_retained(const struct jem_region *region)
+/* Gives a region back that is wholly this retained extent. */
+static bool
+unmap_locked(struct jem_pagecache *cache, struct jem_region **place,
+    struct jem_extent *extent) REQUIRES(cache->lock)
 {
-    struct jem_owner owner = jem_owner_get(region->addr);
-    struct jem_extent *extent = jem_owner_extent(owner);
-    return extent->state == JEM_RETAINED && extent->size == region->size
-               ? extent
-               : NULL;
+    remove_locked(cache, extent);
+    if (!jem_regions_unmap(&cache->regions, place)) {
+        insert_locked(cache, extent, JEM_RETAINED);
+        return false;
+    }
+    drop_structure_locked(cache, extent);
+    return true;
 }
 
 /* Gives back the regions that are wholly retained. One that the kernel will
@@ -331,69 +246,15 @@ whole_retained(const struct jem_region *region)
 static void
 unmap_retained_locked(struct jem_pagecache *cache) REQUIRES(cache->lock)
 {
-    struct jem_region **place = &cache->regions;
+    struct jem_region **place = &cache->regions.first;
     while (*place != NULL) {
-        struct jem_region *region = *place;
-        struct jem_extent *extent = whole_retained(region);
-        if (extent == NULL) {
-            place = &region->next;
-            continue;
+        struct jem_extent *extent =
+            jem_owner_extent(jem_owner_get((*place)->addr));
+        bool is_whole = extent->state == JEM_RETAINED && extent->is_last;
+        if (!is_whole || !unmap_locked(cache, place, extent)) {
+            place = &(*place)->next;
         }
-        remove_locked(cache, extent);
-        if (!pages_unmap(region->addr, region->size)) {
-            insert_locked(cache, extent, JEM_RETAINED);
-            place = &region->next;
-            continue;
-        }
-        count_unmapped(cache, region->size);
-        drop_structure_locked(cache, extent);
-        *place = region->next;
-        drop_region_locked(cache, region);
     }
-}
-
-static void
-advise_huge(const struct jem_pagecache *cache, void *addr, size_t size)
-{
-    if (cache->thp != JEM_THP_DEFAULT) {
-        (void)pages_huge(addr, size, cache->thp == JEM_THP_ALWAYS);
-    }
-}
-
-/* Maps a region with room for size at align, and takes the extent from it. */
-static struct jem_extent *
-take_mapped_locked(struct jem_pagecache *cache, size_t size, size_t align)
-    REQUIRES(cache->lock)
-{
-    size_t region_size = size > cache->grow_size ? size : cache->grow_size;
-    size_t region_align = align > PAGES_HUGE_SIZE ? align : PAGES_HUGE_SIZE;
-    region_size = (region_size + PAGES_HUGE_SIZE - 1) & ~(PAGES_HUGE_SIZE - 1);
-    struct jem_region *region = new_region_locked(cache);
-    if (region == NULL) {
-        return NULL;
-    }
-    char *addr = pages_map(region_size, region_align);
-    if (addr != NULL && !jem_owner_reserve(addr, region_size)) {
-        (void)pages_unmap(addr, region_size);
-        addr = NULL;
-    }
-    if (addr == NULL) {
-        drop_region_locked(cache, region);
-        return NULL;
-    }
-    advise_huge(cache, addr, region_size);
-    *region = (struct jem_region){cache->regions, addr, region_size};
-    cache->regions = region;
-    count_mapped(cache, region_size);
-    if (cache->grow_size < GROW_SIZE_MAX && cache->retain) {
-        cache->grow_size *= 2;
-    }
-    struct jem_extent *extent =
-        new_structure_locked(cache, addr, region_size, true);
-    extent->is_first = true;
-    extent->is_last = true;
-    cut_locked(cache, extent, 0, size, JEM_RETAINED);
-    return extent;
 }
 
 static struct jem_extent *
@@ -523,11 +384,10 @@ static unsigned
 stash_locked(struct jem_pagecache *cache, enum jem_extent_state state,
     size_t limit_pages, struct jem_extent **stash) REQUIRES(cache->lock)
 {
-    struct jem_free_extents *set = &cache->free[state];
+    struct jem_freeset *set = &cache->free[state];
     unsigned count = 0;
-    while (count < PURGE_BATCH && jem_free_extents_pages(set) > limit_pages) {
-        struct list *oldest = list_last(&set->by_age);
-        struct jem_extent *extent = LIST_OF(oldest, struct jem_extent, link);
+    while (count < PURGE_BATCH && jem_freeset_pages(set) > limit_pages) {
+        struct jem_extent *extent = jem_freeset_oldest(set);
         remove_locked(cache, extent);
         jem_owner_set(extent, JEM_CLASS_NONE, 0); /* I7 */
         stash[count++] = extent;
@@ -569,7 +429,7 @@ purge_locked(struct jem_pagecache *cache, enum jem_extent_state state,
             free_locked(cache, stash[i], now[i]);
         }
     }
-    if (!cache->retain) {
+    if (!cache->regions.retain) {
         unmap_retained_locked(cache);
     }
 }
@@ -580,7 +440,7 @@ decay_locked(struct jem_pagecache *cache, enum jem_extent_state state,
 {
     struct jem_decay *decay = decay_of(cache, state);
     bool moved = jem_decay_advance(
-        decay, now_ns, jem_free_extents_pages(&cache->free[state]));
+        decay, now_ns, jem_freeset_pages(&cache->free[state]));
     if (moved || decay->time_ms == 0) {
         purge_locked(
             cache, state, decay->limit_pages, cache->muzzy_decay.time_ms != 0);
@@ -621,8 +481,8 @@ bool
 jem_pagecache_purge(struct jem_pagecache *cache)
 {
     mtx_lock(&cache->lock);
-    bool any = jem_free_extents_pages(&cache->free[JEM_DIRTY]) +
-                   jem_free_extents_pages(&cache->free[JEM_MUZZY]) !=
+    bool any = jem_freeset_pages(&cache->free[JEM_DIRTY]) +
+                   jem_freeset_pages(&cache->free[JEM_MUZZY]) !=
                0;
     purge_locked(cache, JEM_DIRTY, 0, false);
     purge_locked(cache, JEM_MUZZY, 0, false);
@@ -637,7 +497,7 @@ jem_pagecache_set_decay(
     uint64_t now_ns = machine.clock_ns();
     mtx_lock(&cache->lock);
     jem_decay_set(decay_of(cache, state), decay_ms, now_ns,
-        jem_free_extents_pages(&cache->free[state]));
+        jem_freeset_pages(&cache->free[state]));
     decay_locked(cache, state, now_ns);
     mtx_unlock(&cache->lock);
 }
@@ -734,17 +594,15 @@ jem_pagecache_each_large(struct jem_pagecache *cache,
     void (*visit)(struct jem_extent *extent, void *arg), void *arg)
 {
     mtx_lock(&cache->lock);
-    struct jem_region *region = cache->regions;
+    struct jem_region *region = cache->regions.first;
     mtx_unlock(&cache->lock);
     for (; region != NULL; region = region->next) {
-        char *end = region->addr + region->size;
-        for (char *addr = region->addr; addr < end;) {
-            struct jem_extent *extent = jem_owner_extent(jem_owner_get(addr));
+        struct jem_extent *extent;
+        JEM_REGION_EACH (extent, region) {
             if (extent->state == JEM_ACTIVE && !jem_extent_is_slab(extent) &&
                 jem_class_is_block(extent->size_class)) {
                 visit(extent, arg);
             }
-            addr = extent->addr + extent->size;
         }
     }
 }
@@ -753,16 +611,14 @@ void
 jem_pagecache_reset(struct jem_pagecache *cache)
 {
     mtx_lock(&cache->lock);
-    for (struct jem_region *region = cache->regions; region != NULL;
+    for (struct jem_region *region = cache->regions.first; region != NULL;
          region = region->next) {
-        char *end = region->addr + region->size;
-        for (char *addr = region->addr; addr < end;) {
-            struct jem_extent *extent = jem_owner_extent(jem_owner_get(addr));
+        struct jem_extent *extent;
+        JEM_REGION_EACH (extent, region) { /* What is given stays `extent`. */
             if (extent->state == JEM_ACTIVE &&
                 jem_class_is_block(extent->size_class)) {
                 give_locked(cache, extent);
             }
-            addr = extent->addr + extent->size;
         }
     }
     mtx_unlock(&cache->lock);
@@ -775,7 +631,7 @@ jem_pagecache_unmap(struct jem_pagecache *cache)
     purge_locked(cache, JEM_DIRTY, 0, false);
     purge_locked(cache, JEM_MUZZY, 0, false);
     unmap_retained_locked(cache);
-    cache->grow_size = GROW_SIZE_MIN;
+    jem_regions_start_small(&cache->regions);
     mtx_unlock(&cache->lock);
 }
 
@@ -790,23 +646,15 @@ jem_pagecache_init(struct jem_pagecache *cache, struct jem_arena *arena,
     cache->arena_index = arena_index;
     cache->meta = meta;
     for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
-        tree_init(&cache->free[s].by_size, compare_extents);
-        list_init(&cache->free[s].by_age);
-        atomic_init(&cache->free[s].pages, 0);
+        jem_freeset_init(&cache->free[s]);
     }
     jem_decay_init(&cache->dirty_decay, options->dirty_decay_ms, now_ns);
     jem_decay_init(&cache->muzzy_decay, options->muzzy_decay_ms, now_ns);
     list_init(&cache->spare);
-    cache->regions = NULL;
-    cache->spare_regions = NULL;
-    cache->mapped = mapped;
-    cache->mapped_size = 0;
+    jem_regions_init(&cache->regions, meta, mapped, options);
     cache->guard_count = 0;
     cache->large_size = 0;
     cache->large_count = 0;
-    cache->grow_size = GROW_SIZE_MIN;
-    cache->thp = options->thp;
-    cache->retain = options->retain;
     cache->guard = options->guard;
     jem_pagecache_clear_counts(cache);
 }
@@ -825,11 +673,7 @@ jem_pagecache_clear_counts(struct jem_pagecache *cache)
 void
 jem_pagecache_fini(struct jem_pagecache *cache)
 {
-    for (struct jem_region *region = cache->regions; region != NULL;
-         region = region->next) {
-        jem_owner_forget(region->addr, region->size);
-        (void)pages_unmap(region->addr, region->size);
-    }
+    jem_regions_fini(&cache->regions);
     mtx_fini(&cache->lock);
 }
 
@@ -839,22 +683,17 @@ static void
 check_set_locked(struct jem_pagecache *cache, enum jem_extent_state state)
     REQUIRES(cache->lock)
 {
-    struct jem_free_extents *set = &cache->free[state];
+    const struct jem_freeset *set = &cache->free[state];
     struct tree_node *node;
-    size_t pages = 0;
-    tree_check(&set->by_size);
-    list_check(&set->by_age);
+    jem_freeset_check(set);
     TREE_EACH (node, &set->by_size) {
-        const struct jem_extent *extent = extent_of(node);
+        const struct jem_extent *extent = jem_extent_of(node);
         const char *last = extent->addr + extent->size - 1;
         CHECK(extent->state == state && extent->arena == cache->arena);
         CHECK(jem_owner_extent(jem_owner_get(extent->addr)) == extent);
         CHECK(jem_owner_extent(jem_owner_get(last)) == extent); /* I2 */
         CHECK(free_behind(extent, state) == NULL);              /* I3 */
-        pages += extent->size / JEM_PAGE;
     }
-    CHECK(jem_free_extents_pages(set) == pages); /* I1 */
-    CHECK(list_count(&set->by_age) == set->by_size.count);
 }
 
 /* Walks every region: extents follow one another without a gap. */
@@ -864,7 +703,7 @@ check_regions_locked(struct jem_pagecache *cache) REQUIRES(cache->lock)
     size_t large_size = 0;
     size_t large_count = 0;
     size_t guard_count = 0;
-    for (struct jem_region *region = cache->regions; region != NULL;
+    for (struct jem_region *region = cache->regions.first; region != NULL;
          region = region->next) {
         char *end = region->addr + region->size;
         for (char *addr = region->addr; addr < end;) {
@@ -909,11 +748,10 @@ jem_pagecache_dump(struct jem_pagecache *cache, int fd)
     print_init(&print, fd);
     mtx_lock(&cache->lock);
     print_format(&print, "    pages: mapped %zu bytes, %zu large in %zu\n",
-        cache->mapped_size, cache->large_count, cache->large_size);
+        cache->regions.mapped_size, cache->large_count, cache->large_size);
     for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
         print_format(&print, "    %s: %zu pages in %zu extents\n", names[s],
-            jem_free_extents_pages(&cache->free[s]),
-            cache->free[s].by_size.count);
+            jem_freeset_pages(&cache->free[s]), cache->free[s].by_size.count);
     }
     mtx_unlock(&cache->lock);
     print_flush(&print);

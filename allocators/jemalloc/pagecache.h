@@ -25,40 +25,12 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "base/meta.h"
 #include "base/sync.h"
 #include "jemalloc/decay.h"
-#include "jemalloc/extent.h"
+#include "jemalloc/freeset.h"
 #include "jemalloc/options.h"
-
-/* The free extents of one kind. */
-struct jem_free_extents {
-    struct tree by_size;  /* page class, then address */
-    struct list by_age;   /* newest first */
-    _Atomic size_t pages; /* [page cache] read without the lock, too */
-};
-
-static inline size_t
-jem_free_extents_pages(const struct jem_free_extents *set)
-{
-    return atomic_load_explicit(&set->pages, memory_order_relaxed);
-}
-
-/* One mapping. Extents of two regions are not joined, so each region can be
- * walked, and unmapped, by itself. */
-struct jem_region {
-    struct jem_region *next;
-    char *addr;
-    size_t size;
-};
-
-/* What all page caches of a heap have mapped. */
-struct jem_mapped {
-    _Atomic size_t size;
-    _Atomic size_t peak;
-};
+#include "jemalloc/region.h"
 
 /* How many extents in use of one class there have been. */
 struct jem_extent_use {
@@ -71,22 +43,16 @@ struct jem_pagecache {
     struct jem_arena *arena;
     unsigned arena_index;
     struct meta *meta;
-    struct jem_free_extents free[JEM_STATE_COUNT]; /* [lock] not ACTIVE */
-    struct jem_decay dirty_decay, muzzy_decay;     /* [lock] */
+    struct jem_freeset free[JEM_STATE_COUNT];  /* [lock] not ACTIVE */
+    struct jem_decay dirty_decay, muzzy_decay; /* [lock] */
     struct list spare;          /* [lock] extent structures without pages */
-    struct jem_region *regions; /* [lock] */
-    struct jem_region *spare_regions; /* [lock] structures without a mapping */
-    struct jem_mapped *mapped;        /* the heap's */
-    size_t mapped_size;               /* [lock] */
-    size_t guard_count;               /* [lock] guard pages */
-    size_t large_size;   /* [lock] bytes in ACTIVE extents, no slabs */
-    size_t large_count;  /* [lock] */
-    size_t grow_size;    /* [lock] least size of the next mapping */
-    size_t purged_count; /* [lock] madvise calls, ever */
-    size_t purged_pages; /* [lock] pages they were for */
-    enum jem_thp thp;    /* advice on huge pages */
-    bool retain;         /* [lock] keep what is wholly retained */
-    bool guard;          /* a guard page behind each extent in use */
+    struct jem_regions regions; /* [lock] */
+    size_t guard_count;         /* [lock] guard pages */
+    size_t large_size;          /* [lock] bytes in ACTIVE extents, no slabs */
+    size_t large_count;         /* [lock] */
+    size_t purged_count;        /* [lock] madvise calls, ever */
+    size_t purged_pages;        /* [lock] pages they were for */
+    bool guard;                 /* a guard page behind each extent in use */
     struct jem_extent_use slab_use; /* [lock] of all small classes */
     struct jem_extent_use large_uses[JEM_LARGE_COUNT]; /* [lock] */
 };

@@ -82,7 +82,7 @@ take(size_t size)
 static size_t
 pages_of(enum jem_extent_state state)
 {
-    return jem_free_extents_pages(&cache.free[state]);
+    return jem_freeset_pages(&cache.free[state]);
 }
 
 static void
@@ -248,16 +248,16 @@ mapping_without_a_used_page_is_unmapped(void **state)
     assert_int_equal(atomic_load(&mapped.size), 18 * MIB);
     jem_pagecache_give(&cache, two);
     (void)jem_pagecache_purge(&cache);
-    assert_int_equal(cache.mapped_size, 2 * MIB);
+    assert_int_equal(cache.regions.mapped_size, 2 * MIB);
     assert_int_equal(atomic_load(&mapped.peak), 18 * MIB);
     jem_pagecache_give(&cache, one);
     pages_fail_at(2, true); /* The purge may, unmapping may not. */
     (void)jem_pagecache_purge(&cache);
     pages_fail_at(0, false);
-    assert_int_equal(cache.mapped_size, 2 * MIB);
+    assert_int_equal(cache.regions.mapped_size, 2 * MIB);
     jem_pagecache_check(&cache);
     (void)jem_pagecache_purge(&cache);
-    assert_int_equal(cache.mapped_size, 0);
+    assert_int_equal(cache.regions.mapped_size, 0);
     assert_int_equal(atomic_load(&mapped.size), 0);
     jem_pagecache_give(&cache, take(16 * KIB));
 }

@@ -82,14 +82,15 @@ static void
 collect_pages(struct jem_pagecache *pages, struct jem_arena_stats *stats)
 {
     mtx_lock(&pages->lock);
-    size_t retained = jem_free_extents_pages(&pages->free[JEM_RETAINED]);
-    size_t unguarded = pages->mapped_size / JEM_PAGE - pages->guard_count;
+    size_t retained = jem_freeset_pages(&pages->free[JEM_RETAINED]);
+    size_t unguarded =
+        pages->regions.mapped_size / JEM_PAGE - pages->guard_count;
     stats->dirty_decay_ms = (uint64_t)pages->dirty_decay.time_ms;
     stats->muzzy_decay_ms = (uint64_t)pages->muzzy_decay.time_ms;
-    stats->pdirty = jem_free_extents_pages(&pages->free[JEM_DIRTY]);
-    stats->pmuzzy = jem_free_extents_pages(&pages->free[JEM_MUZZY]);
+    stats->pdirty = jem_freeset_pages(&pages->free[JEM_DIRTY]);
+    stats->pmuzzy = jem_freeset_pages(&pages->free[JEM_MUZZY]);
     stats->pactive = unguarded - retained - stats->pdirty - stats->pmuzzy;
-    stats->mapped = pages->mapped_size - retained * JEM_PAGE;
+    stats->mapped = pages->regions.mapped_size - retained * JEM_PAGE;
     stats->retained = retained * JEM_PAGE;
     stats->resident = (unguarded - retained) * JEM_PAGE;
     stats->nmadvise = pages->purged_count;

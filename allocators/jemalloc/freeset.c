@@ -1,0 +1,95 @@
+/*
+ * freeset.c - the free extents of one kind (contract: freeset.h)
+ *
+ *   I1  pages is the sum over by_size; by_age holds the same extents.
+ */
+#include "jemalloc/freeset.h"
+
+#include "base/check.h"
+
+/* The largest class that is not larger than size. */
+static unsigned
+class_below(size_t size)
+{
+    unsigned class = jem_size_class(size);
+    return jem_class_size(class) > size ? class - 1 : class;
+}
+
+static int
+compare_extents(const struct tree_node *a, const struct tree_node *b)
+{
+    const struct jem_extent *x = jem_extent_of(a);
+    const struct jem_extent *y = jem_extent_of(b);
+    unsigned class_x = class_below(x->size);
+    unsigned class_y = class_below(y->size);
+    if (class_x != class_y) {
+        return class_x < class_y ? -1 : 1;
+    }
+    return (x->addr > y->addr) - (x->addr < y->addr);
+}
+
+/* Where an extent stands against the least address of the class *key. */
+static int
+probe_class(const struct tree_node *node, const void *key)
+{
+    const unsigned *class = key;
+    return class_below(jem_extent_of(node)->size) < *class ? -1 : 1;
+}
+
+void
+jem_freeset_init(struct jem_freeset *set)
+{
+    tree_init(&set->by_size, compare_extents);
+    list_init(&set->by_age);
+    atomic_init(&set->pages, 0);
+}
+
+static void
+set_pages(struct jem_freeset *set, size_t pages)
+{
+    atomic_store_explicit(&set->pages, pages, memory_order_relaxed);
+}
+
+void
+jem_freeset_insert(struct jem_freeset *set, struct jem_extent *extent)
+{
+    tree_insert(&set->by_size, &extent->node);
+    list_push(&set->by_age, &extent->link);
+    set_pages(set, jem_freeset_pages(set) + extent->size / JEM_PAGE);
+}
+
+void
+jem_freeset_remove(struct jem_freeset *set, struct jem_extent *extent)
+{
+    tree_remove(&set->by_size, &extent->node);
+    list_remove(&extent->link);
+    set_pages(set, jem_freeset_pages(set) - extent->size / JEM_PAGE);
+}
+
+struct jem_extent *
+jem_freeset_fit(const struct jem_freeset *set, size_t size)
+{
+    unsigned class = jem_size_class(size);
+    return jem_extent_of(tree_at_least(&set->by_size, probe_class, &class));
+}
+
+struct jem_extent *
+jem_freeset_oldest(const struct jem_freeset *set)
+{
+    struct list *oldest = list_last(&set->by_age);
+    return oldest == NULL ? NULL : LIST_OF(oldest, struct jem_extent, link);
+}
+
+void
+jem_freeset_check(const struct jem_freeset *set)
+{
+    struct tree_node *node;
+    size_t pages = 0;
+    tree_check(&set->by_size);
+    list_check(&set->by_age);
+    TREE_EACH (node, &set->by_size) {
+        pages += jem_extent_of(node)->size / JEM_PAGE;
+    }
+    CHECK(jem_freeset_pages(set) == pages); /* I1 */
+    CHECK(list_count(&set->by_age) == set->by_size.count);
+}

@@ -1,0 +1,135 @@
+/*
+ * region.c - an arena's mappings (contract: region.h)
+ *
+ *   I1  mapped_size is the sum over the regions; the heap's size that of all its
+ *       arenas.
+ */
+#include "jemalloc/region.h"
+
+#include "base/pages.h"
+
+#define GROW_SIZE_MIN PAGES_HUGE_SIZE
+#define GROW_SIZE_MAX ((size_t)64 << 20)
+
+void
+jem_regions_init(struct jem_regions *regions, struct meta *meta,
+    struct jem_mapped *mapped, const struct jem_options *options)
+{
+    *regions = (struct jem_regions){
+        .meta = meta,
+        .mapped = mapped,
+        .grow_size = GROW_SIZE_MIN,
+        .thp = options->thp,
+        .retain = options->retain,
+    };
+}
+
+void
+jem_regions_fini(struct jem_regions *regions)
+{
+    for (struct jem_region *region = regions->first; region != NULL;
+         region = region->next) {
+        jem_owner_forget(region->addr, region->size);
+        (void)pages_unmap(region->addr, region->size);
+    }
+}
+
+void
+jem_regions_start_small(struct jem_regions *regions)
+{
+    regions->grow_size = GROW_SIZE_MIN;
+}
+
+/* ---- counting */
+
+static void
+count_mapped(struct jem_regions *regions, size_t size)
+{
+    struct jem_mapped *mapped = regions->mapped;
+    regions->mapped_size += size;
+    size_t now = atomic_fetch_add(&mapped->size, size) + size;
+    size_t peak = atomic_load(&mapped->peak);
+    while (now > peak &&
+           !atomic_compare_exchange_weak(&mapped->peak, &peak, now)) {
+    }
+}
+
+static void
+count_unmapped(struct jem_regions *regions, size_t size)
+{
+    regions->mapped_size -= size;
+    atomic_fetch_sub(&regions->mapped->size, size);
+}
+
+/* ---- structures */
+
+static struct jem_region *
+new_structure(struct jem_regions *regions)
+{
+    struct jem_region *region = regions->spare;
+    if (region == NULL) {
+        return meta_take(regions->meta, sizeof *region);
+    }
+    regions->spare = region->next;
+    return region;
+}
+
+static void
+drop_structure(struct jem_regions *regions, struct jem_region *region)
+{
+    region->next = regions->spare;
+    regions->spare = region;
+}
+
+/* ---- mapping */
+
+static void *
+map_pages(const struct jem_regions *regions, size_t size, size_t align)
+{
+    void *addr = pages_map(size, align);
+    if (addr != NULL && !jem_owner_reserve(addr, size)) {
+        (void)pages_unmap(addr, size);
+        return NULL;
+    }
+    if (addr != NULL && regions->thp != JEM_THP_DEFAULT) {
+        (void)pages_huge(addr, size, regions->thp == JEM_THP_ALWAYS);
+    }
+    return addr;
+}
+
+struct jem_region *
+jem_regions_map(struct jem_regions *regions, size_t size, size_t align)
+{
+    size_t region_size = size > regions->grow_size ? size : regions->grow_size;
+    size_t region_align = align > PAGES_HUGE_SIZE ? align : PAGES_HUGE_SIZE;
+    region_size = (region_size + PAGES_HUGE_SIZE - 1) & ~(PAGES_HUGE_SIZE - 1);
+    struct jem_region *region = new_structure(regions);
+    if (region == NULL) {
+        return NULL;
+    }
+    char *addr = map_pages(regions, region_size, region_align);
+    if (addr == NULL) {
+        drop_structure(regions, region);
+        return NULL;
+    }
+    *region = (struct jem_region){regions->first, addr, region_size};
+    regions->first = region;
+    count_mapped(regions, region_size);
+    if (regions->grow_size < GROW_SIZE_MAX && regions->retain) {
+        regions->grow_size *= 2;
+    }
+    return region;
+}
+
+bool
+jem_regions_unmap(struct jem_regions *regions, struct jem_region **place)
+{
+    struct jem_region *region = *place;
+    if (!pages_unmap(region->addr, region->size)) {
+        return false;
+    }
+    count_unmapped(regions, region->size);
+    *place = region->next;
+    drop_structure(regions, region);
+    return true;
+}
