@@ -54,6 +54,7 @@ static struct random fair_random;
 static uint8_t *choices; /* CHOICES_MAX bytes; more are not kept */
 static size_t choice_count;
 static struct pending pending[OBSERVE_THREADS_MAX];
+static uint64_t places[OBSERVE_THREADS_MAX];
 static struct thread *waiters[OBSERVE_THREADS_MAX]; /* first come first */
 static unsigned waiter_count;
 static uint32_t run_number;
@@ -124,6 +125,7 @@ choose_thread(unsigned current, bool yields)
         .thread = ways,
         .current = current,
         .point = stats.points,
+        .places = places,
         .pending = pending,
         .yields = yields,
     };
@@ -139,6 +141,7 @@ sched_choose_store(unsigned count)
         .preempts = true,
         .current = hot.current->id,
         .point = stats.points,
+        .places = places,
         .pending = pending,
     };
     return ask(&choice);
@@ -196,6 +199,7 @@ point(enum event_kind kind, uintptr_t addr, bool write, bool yields)
 {
     struct thread *me = hot.current;
     stats.points++;
+    places[me->id]++;
     if (UNLIKELY(++hot.steps >= steps_max)) {
         sched_out_of_steps();
     }
@@ -371,6 +375,7 @@ init_thread(struct thread *thread, unsigned id)
         CHECK(fiber_open(&thread->fiber, id));
     }
     pending[id] = (struct pending){0};
+    places[id] = 0;
     ready_mask |= 1u << id;
 }
 
@@ -612,6 +617,10 @@ observe_op(const char *text, uint64_t value)
     }
     hash_add(value);
     sched_note_progress(hot.current);
+    uint64_t *place = &places[hot.current->id];
+    if (*place < PLACE_OF_OP(value)) {
+        *place = PLACE_OF_OP(value);
+    }
     sched_point(EVENT_OP, 0, false);
 }
 

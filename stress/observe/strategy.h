@@ -38,6 +38,7 @@ struct choice {
     const uint8_t *thread; /* the thread that each way is */
     unsigned current;      /* who asks */
     uint64_t point;        /* how many points came before */
+    const uint64_t *places;        /* where each thread is, by its number */
     const struct pending *pending; /* of each thread, by its number */
     bool yields;                   /* the one who asks spins or yields */
 };
@@ -125,6 +126,41 @@ bool strategy_exhaustive_init(
 /* Another program: from the start. */
 void strategy_exhaustive_restart(struct strategy_exhaustive *exhaustive);
 void strategy_exhaustive_fini(struct strategy_exhaustive *exhaustive);
+
+/* Where a thread is, in its own count: at that operation, and how many points
+ * into it. Before the first operation the place is below it. */
+#define PLACE_OF_OP(op) (((uint64_t)(op) + 1) << 32)
+
+/* That thread goes on until it has come to that place. */
+struct stretch {
+    uint8_t thread;
+    uint8_t way;       /* of a load: which store */
+    bool is_preempted; /* the thread could go on then */
+    uint64_t until;
+};
+
+#define STRETCHES_MAX 8192
+#define STALES_MAX    1024
+struct stretches {
+    struct stretch list[STRETCHES_MAX];
+    unsigned count;
+    struct stretch stales[STALES_MAX]; /* at that point it reads that store */
+    unsigned stale_count;
+    bool is_cut; /* there were more */
+};
+
+/* Follows the stretches that are wanted, or writes down another strategy's. */
+struct strategy_stretches {
+    struct strategy base;
+    struct strategy *inner;
+    const struct stretches *wanted;
+    unsigned at;
+    struct stretches made; /* by the last run */
+};
+void strategy_stretches_follow(
+    struct strategy_stretches *self, const struct stretches *wanted);
+void strategy_stretches_record(
+    struct strategy_stretches *self, struct strategy *inner);
 
 /* Another strategy's choices, but that thread keeps off before that point, and
  * goes first from there on. */

@@ -44,12 +44,14 @@ struct leaf {
     _Atomic uint32_t words2[1u << (LEAF_BITS - 20)];
     _Atomic uint32_t words1[1u << (LEAF_BITS - 12)];
     _Atomic uint32_t words0[1u << (LEAF_BITS - 3)];
+    struct leaf *before; /* the leaf that was made before this one */
 };
 
 struct claims_root {
     _Atomic uint32_t words4[1u << (ADDR_BITS - 36)];
     _Atomic uint32_t words3[1u << (ADDR_BITS - LEAF_BITS)];
     struct leaf *_Atomic leaves[1u << (ADDR_BITS - LEAF_BITS)];
+    struct leaf *_Atomic last_made; /* heads the list of all leaves */
 };
 
 /* One claim: who claims, and the first clash met. */
@@ -79,13 +81,12 @@ claims_init(struct claims *claims)
 void
 claims_fini(struct claims *claims)
 {
-    size_t count = sizeof claims->root->leaves / sizeof(struct leaf *);
-    for (size_t i = 0; i < count; i++) {
-        struct leaf *leaf = atomic_load_explicit(
-            &claims->root->leaves[i], memory_order_relaxed);
-        if (leaf != NULL) {
-            munmap(leaf, sizeof *leaf);
-        }
+    struct leaf *leaf =
+        atomic_load_explicit(&claims->root->last_made, memory_order_acquire);
+    while (leaf != NULL) {
+        struct leaf *before = leaf->before;
+        munmap(leaf, sizeof *leaf);
+        leaf = before;
     }
     munmap(claims->root, sizeof *claims->root);
     claims->root = NULL;
@@ -101,6 +102,16 @@ static void
 store(_Atomic uint32_t *word, uint32_t value)
 {
     atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+/* For claims_fini, which would else look at a million places. */
+static void
+list_leaf(struct claims_root *root, struct leaf *leaf)
+{
+    leaf->before = atomic_load_explicit(&root->last_made, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&root->last_made,
+        &leaf->before, leaf, memory_order_release, memory_order_relaxed)) {
+    }
 }
 
 /* The leaf for addr; made when make. NULL: none, or no memory for it. */
@@ -119,6 +130,7 @@ find_leaf(struct claims_root *root, uintptr_t addr, bool make)
     /* Pairs with the acquire above: the leaf's words are zero. */
     if (atomic_compare_exchange_strong_explicit(
             entry, &leaf, fresh, memory_order_acq_rel, memory_order_acquire)) {
+        list_leaf(root, fresh);
         return fresh;
     }
     munmap(fresh, sizeof *fresh);

@@ -4,10 +4,11 @@
  * Minimising a program with threads is a search in two spaces: an operation
  * less shifts every later choice, so the old schedule means something else. A
  * candidate is therefore tried with the schedule that last showed the finding,
- * then with some hundred new ones. When no operation can go any more, all
- * schedules with no preemption are tried, then with one, two, three: the first
- * that shows the finding has the fewest. If that takes too many runs, single
- * choices of the best known schedule are made plain instead.
+ * then with its stretches (calm.h), then with some hundred new ones. Where no
+ * operation can go any more and the schedule is calm, the program may still be
+ * longer than the finding needs: then the search begins anew with some of the
+ * operations. At last all schedules with no preemption are tried, then with one,
+ * two, three: the first that shows the finding has the fewest.
  *
  * One bug shows in thousands of runs. Those whose verdict comes from the same
  * place are not made small again, and what comes down to the same pair of

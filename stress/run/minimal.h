@@ -17,6 +17,14 @@
 
 #include "run/observed.h"
 
+/* The best of what was kept, over several attempts. */
+struct minimal_best {
+    struct program *program;
+    size_t weight; /* the less the better */
+    uint8_t *bytes;
+    size_t byte_count;
+};
+
 struct minimal {
     struct observed *observed;
     struct observe_verdict verdict; /* of the last run that was kept */
@@ -31,6 +39,7 @@ struct minimal {
 
     uint8_t *bytes; /* choices of the last run that was kept */
     size_t byte_count;
+    struct minimal_best best;
     uint64_t seed;
     unsigned search_runs; /* new schedules for each candidate */
 };
@@ -45,6 +54,15 @@ void minimal_keep(
 /* Runs the program with the choices that are kept. */
 const struct observe_verdict *minimal_replay(
     struct minimal *minimal, const struct program *program);
+
+/* For calm.c: one run; does it show the verdict that is sought, and is kept
+ * then; is there no more time; choices of the kept run that are not plain. */
+const struct observe_verdict *minimal_run(struct minimal *minimal,
+    const struct program *program, struct strategy *strategy);
+bool minimal_try(struct minimal *minimal, const struct program *program,
+    struct strategy *strategy);
+bool minimal_is_over(const struct minimal *minimal);
+unsigned minimal_cost(const struct minimal *minimal);
 
 /* The kept run was of this program. */
 void minimal_find(
