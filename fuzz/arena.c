@@ -4,16 +4,19 @@
  *     | USABLE | REST | USABLE | NEVER          | NEVER ...
  *       mapped, as far as `ranges` says           the rest of 64 GiB
  *
- * A page that was usable once stays accessible for the kernel and rests: taking
- * the right away and giving it back would cost two system calls and a fault for
- * each page, for every input. Only long runs of pages, and those far from the
- * first, go back to the kernel, so that not all that was ever used is resident.
+ * A page that was usable once stays accessible for the kernel and rests. To give
+ * it back instead costs a system call, and a fault when it is wanted again; where
+ * the kernel runs under a hypervisor without hardware's help that is hundreds of
+ * times what it takes to clear the page. So a page is cleared when it goes to
+ * rest, if it is resident at all: of a large mapping few pages were ever touched,
+ * and the kernel knows which. Only pages far from the first go back, which bounds
+ * what is resident.
  *
  * Invariants, between calls:
  *   I1  Ranges are sorted, not empty, and do not overlap.
  *   I2  A usable page is in a range.
  *   I3  A NEVER page holds zeroes and no poison, and is PROT_NONE.
- *   I4  A REST page is poisoned, as far as there is a sanitizer.
+ *   I4  A REST page holds zeroes and is poisoned, as far as there is a sanitizer.
  */
 #include "fuzz/arena.h"
 
@@ -28,10 +31,12 @@
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  ((size_t)1 << PAGE_SHIFT)
+#define HUGEPAGE_SIZE ((size_t)2 << 20)
 #define BASE_HINT  ((void *)0x300000000000)
 #define RANGES_MAX 8192
-#define KEEP_MAX   ((size_t)4 << 20)   /* longer runs go back to the kernel */
-#define KEEP_SPAN  ((size_t)256 << 20) /* so do pages that lie far behind */
+#define KEEP_SPAN  ((size_t)256 << 20) /* pages behind go back to the kernel */
+#define LOOK_MAX   1024                /* pages of one look at residence */
+#define LOOK_MIN   8                   /* fewer are cleared sooner than looked at */
 #define TICK_NS    100                 /* the clock moves with each look */
 
 enum page_state { PAGE_NEVER, PAGE_REST, PAGE_USABLE };
@@ -42,6 +47,7 @@ struct range {
 
 static struct {
     uintptr_t base;
+    uintptr_t high; /* pages from here on are NEVER */
     uint8_t *pages; /* enum page_state of each page */
     size_t range_count;
     struct range ranges[RANGES_MAX];
@@ -116,25 +122,57 @@ open_pages(uintptr_t addr, uintptr_t end)
             return false;
         }
         if (state == PAGE_REST) {
-            poison_use((void *)addr, next - addr);
-            memset((void *)addr, 0, next - addr);
+            poison_use((void *)addr, next - addr); /* I4 */
         }
         set_state(addr, next, PAGE_USABLE);
         addr = next;
     }
+    arena.high = addr > arena.high ? addr : arena.high;
     return true;
+}
+
+/* Clears the pages among these that are resident; the others read as zeroes. */
+static void
+clear_resident(uintptr_t addr, size_t count)
+{
+    static unsigned char is_resident[LOOK_MAX];
+
+    CHECK(mincore((void *)addr, count << PAGE_SHIFT, is_resident) == 0);
+    for (size_t i = 0; i < count; i++) {
+        if ((is_resident[i] & 1) != 0) {
+            poison_clear((void *)(addr + (i << PAGE_SHIFT)), PAGE_SIZE);
+        }
+    }
+}
+
+static void
+clear_pages(uintptr_t addr, uintptr_t end)
+{
+    if (end - addr < LOOK_MIN * PAGE_SIZE) {
+        poison_clear((void *)addr, end - addr);
+        return;
+    }
+    while (addr < end) {
+        size_t count = (end - addr) >> PAGE_SHIFT;
+
+        count = count < LOOK_MAX ? count : LOOK_MAX;
+        clear_resident(addr, count);
+        addr += count << PAGE_SHIFT;
+    }
 }
 
 static void
 close_pages(uintptr_t addr, uintptr_t end)
 {
+    end = end < arena.high ? end : arena.high; /* reservations are long */
     while (addr < end) {
         uintptr_t next = run_end(addr, end);
 
         if (*state_of(addr) == PAGE_USABLE) {
-            if (next - addr > KEEP_MAX || next > arena.base + KEEP_SPAN) {
+            if (next > arena.base + KEEP_SPAN) {
                 drop_pages(addr, next);
             } else {
+                clear_pages(addr, next); /* I4 */
                 set_state(addr, next, PAGE_REST);
                 poison_free((void *)addr, next - addr); /* I4 */
             }
@@ -166,19 +204,21 @@ is_free(uintptr_t addr, uintptr_t end)
            (i == arena.range_count || arena.ranges[i].first >= end);
 }
 
-/* The lowest gap of that size, or 0. */
+/* The lowest gap of that size, or 0. What may hold a hugepage begins at one, as
+ * it does on Linux from 6.7 on: a design that aligns mappings need not cut. */
 static uintptr_t
 find_gap(size_t size)
 {
+    uintptr_t align = size >= HUGEPAGE_SIZE ? HUGEPAGE_SIZE : PAGE_SIZE;
     uintptr_t addr = arena.base;
 
     for (size_t i = 0; i < arena.range_count; i++) {
-        if (arena.ranges[i].first - addr >= size) {
+        if (arena.ranges[i].first >= addr + size) {
             return addr;
         }
-        addr = arena.ranges[i].end;
+        addr = (arena.ranges[i].end + align - 1) & ~(align - 1);
     }
-    return arena.base + ARENA_SIZE - addr >= size ? addr : 0;
+    return arena.base + ARENA_SIZE >= addr + size ? addr : 0;
 }
 
 static void
@@ -276,13 +316,15 @@ arena_protect(void *addr, size_t size, bool usable)
 }
 
 /* Of pages that the kernel may take, it takes all at once: what relies on
- * their contents is wrong. The kernel itself clears them, since parts may be
- * poisoned. */
+ * their contents is wrong. Parts of them may be poisoned, and stay so. */
 static bool
 arena_advise(void *addr, size_t size, int advice)
 {
     if (advice == MADV_FREE || advice == MADV_DONTNEED) {
-        return machine_kernel.advise(addr, size, MADV_DONTNEED);
+        if (!is_inside(addr)) {
+            return machine_kernel.advise(addr, size, MADV_DONTNEED);
+        }
+        clear_pages((uintptr_t)addr, (uintptr_t)addr + size);
     }
     return true; /* huge pages or not */
 }
@@ -304,6 +346,7 @@ move_pages(uintptr_t from, size_t old_size, size_t new_size)
         return NULL;
     }
     set_state(to, to + new_size, PAGE_USABLE);
+    arena.high = to + new_size > arena.high ? to + new_size : arena.high;
     drop_pages(from, from + old_size);
     cut_ranges(from, from + old_size);
     insert_range(find_range(to), to, to + new_size);
@@ -371,6 +414,7 @@ arena_init(void)
         return false;
     }
     arena.base = (uintptr_t)base;
+    arena.high = arena.base;
     arena.pages = pages;
     arena_begin();
     machine.map = arena_map;

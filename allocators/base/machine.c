@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/poison.h"
 #include "base/random.h"
 
 #define SECOND_NS 1000000000u
@@ -44,6 +45,7 @@ static bool
 kernel_unmap(void *addr, size_t size)
 {
     int saved_errno = errno;
+    poison_forget(addr, size); /* who gets these addresses next may use them */
     bool done = munmap(addr, size) == 0;
 
     errno = saved_errno;

@@ -22,7 +22,6 @@
 
 #include "base/check.h"
 #include "base/machine.h"
-#include "base/poison.h"
 
 #define NO_FAULT 0
 
@@ -184,7 +183,6 @@ pages_decommit(void *addr, size_t size)
 bool
 pages_unmap(void *addr, size_t size)
 {
-    poison_forget(addr, size); /* who gets these addresses next may use them */
     return ask_unmap(addr, size);
 }
 

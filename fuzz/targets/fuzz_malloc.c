@@ -25,7 +25,9 @@
 
 #define OPS_MAX   4096 /* a text may hold more; then it is no fuzz input */
 #define LARGE     ((size_t)64 << 10)
-#define WORK_MAX  ((size_t)2 << 20)
+#define WORK_MAX  ((size_t)64 << 20) /* of one operation; shared among more */
+#define WORK_OPS  63
+#define WORK_MIN  (WORK_MAX / (WORK_OPS + 1)) /* of more than WORK_OPS */
 #define WHOLE_MAX ((size_t)16 << 10)
 
 extern const struct alloc_ops FUZZ_OPS;
@@ -119,9 +121,9 @@ drop_forks(struct program *program)
     }
 }
 
-/* Bytes that the allocator may have to clear or copy for an operation, and a
- * share for pages that are touched here and there, or poisoned. What is refused
- * is free. */
+/* Bytes that the allocator or the arena may have to clear, copy or mark for an
+ * operation. What is refused is free: an allocator asks the arena for no more
+ * than is asked of it, less what it has. */
 static size_t
 work_of(const struct op *op)
 {
@@ -131,19 +133,19 @@ work_of(const struct op *op)
     if (!shape->allocates ||
         (shape->has_count && __builtin_mul_overflow(size, op->count, &size)) ||
         (shape->has_align && __builtin_add_overflow(size, op->align, &size)) ||
-        size < LARGE || size > ARENA_USABLE_MAX) {
+        size < LARGE || size > ARENA_USABLE_MAX + WORK_MAX) {
         return 0;
     }
-    bool is_dense = op->kind == OP_CALLOC || op->kind == OP_REALLOC ||
-                    op->kind == OP_REALLOCARRAY;
-    return is_dense ? size : LARGE + size / 16;
+    return size;
 }
 
-/* A megabyte that is cleared or copied takes as long as two inputs without: an
- * input may do a little of that, so that all do it, and none much. */
+/* To clear a megabyte takes as long as two hundred calls. Inputs of a few calls
+ * may do much of that, long ones little, so that all take about as long. */
 static bool
 is_too_much(const struct program *program)
 {
+    size_t op_count = program_op_count(program);
+    size_t work_max = op_count < WORK_OPS ? WORK_MAX / (op_count + 1) : WORK_MIN;
     size_t work = 0;
 
     for (unsigned t = 0; t < program->thread_count; t++) {
@@ -151,7 +153,7 @@ is_too_much(const struct program *program)
             work += work_of(&program->threads[t].ops[i]);
         }
     }
-    return work > WORK_MAX || program_op_count(program) > OPS_MAX;
+    return work > work_max || op_count > OPS_MAX;
 }
 
 static void

@@ -248,10 +248,14 @@ static bool
 judge_refused(struct oracle *oracle, const struct call *call)
 {
     struct finding finding = {0};
-    bool modest = is_modest(oracle, call) && is_plenty(oracle);
+    const struct policy *policy = &oracle->options.policy;
+    bool modest = is_modest(oracle, call);
+    bool breaks = contract_breaks_refused(policy, call, modest, &finding);
     bool goes_on = true;
-    if (contract_breaks_refused(
-            &oracle->options.policy, call, modest, &finding)) {
+    if (breaks && modest && !is_plenty(oracle)) {
+        breaks = contract_breaks_refused(policy, call, false, &finding);
+    }
+    if (breaks) {
         goes_on = report(oracle, call, &finding);
     }
     struct block *block = call->block;

@@ -118,25 +118,26 @@ near_power(struct random *random, unsigned low, unsigned high)
                        random, sizeof(offsets) / sizeof(offsets[0]))];
 }
 
+/* Large sizes are rare: a page that is touched costs as much as ten calls. */
 static uint64_t
 any_size(struct random *random)
 {
-    uint64_t dice = random_below(random, 200);
+    uint64_t dice = random_below(random, 1000);
 
-    if (dice < 104) {
+    if (dice < 530) {
         return random_below(random, 264);
-    } else if (dice < 144) {
+    } else if (dice < 740) {
         return random_below(random, 4200);
-    } else if (dice < 178) {
+    } else if (dice < 920) {
         return near_power(random, 3, 15);
-    } else if (dice < 192) {
+    } else if (dice < 980) {
         return random_log_between(random, 4096, 64 << 10);
-    } else if (dice < 196) {
+    } else if (dice < 984) {
         return random_log_between(random, 64 << 10, 600 << 10);
-    } else if (dice < 197) {
+    } else if (dice < 985) {
         return random_log_between(random, 600 << 10, 64 << 20);
-    } else if (dice < 199) {
-        return near_power(random, 24, 63);
+    } else if (dice < 995) {
+        return near_power(random, 27, 63);
     }
     return -random_log_between(random, 1, UINT64_C(1) << 63);
 }

@@ -123,6 +123,8 @@ play_list(struct list *list)
         }
         if (result == PLAY_WAIT) {
             wait_for_slot(list, op->slot);
+        } else if (op->kind == OP_YIELD) {
+            sched_yield();
         }
     }
     return LIST_ENDED;
