@@ -7,6 +7,7 @@
 #include "jemalloc/arena.h"
 
 #include "base/check.h"
+#include "base/machine.h"
 #include "base/print.h"
 #include "jemalloc/heap.h"
 
@@ -18,6 +19,7 @@ jem_arena_init(struct jem_arena *arena, struct jem_heap *heap, unsigned index,
     arena->heap = heap;
     arena->index = index;
     arena->shard_count = (unsigned)options->shard_count;
+    arena->born_ns = machine.clock_ns();
     atomic_init(&arena->exists, true);
     atomic_init(&arena->thread_count, 0);
     jem_pagecache_init(&arena->pages, arena, index, meta, mapped, options);
@@ -80,6 +82,7 @@ jem_arena_revive(struct jem_arena *arena, const struct jem_options *options)
     jem_pagecache_clear_counts(&arena->pages);
     jem_pagecache_set_decay(&arena->pages, JEM_DIRTY, options->dirty_decay_ms);
     jem_pagecache_set_decay(&arena->pages, JEM_MUZZY, options->muzzy_decay_ms);
+    arena->born_ns = machine.clock_ns();
     atomic_store(&arena->exists, true);
 }
 

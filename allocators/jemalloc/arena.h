@@ -24,6 +24,7 @@ struct jem_arena {
     struct jem_heap *heap;         /* for good */
     unsigned index;                /* for good */
     unsigned shard_count;          /* for good: bins a small class */
+    uint64_t born_ns;              /* [arenas_lock] */
     _Atomic bool exists;           /* false: destroyed, and empty */
     _Atomic unsigned thread_count; /* threads bound to it */
     struct jem_pagecache pages;

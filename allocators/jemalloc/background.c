@@ -22,6 +22,7 @@ static struct {
     struct mtx lock;
     enum { OFF, ON, ENDING } state; /* [lock] */
     uint64_t turns;                 /* [lock] */
+    uint64_t start_ns;              /* [lock] */
     _Atomic uint32_t wake; /* the futex; it changes when the thread must end */
     struct jem_heap *heap; /* [lock] while not OFF */
     struct worker worker;  /* of who made state what it is */
@@ -106,6 +107,7 @@ start_locked(struct jem_heap *heap) REQUIRES(background.lock)
     if (background.state == OFF) {
         background.state = ON;
         background.turns = 0;
+        background.start_ns = machine.clock_ns();
         background.heap = heap;
         if (!worker_start(&background.worker, work, NULL)) {
             background.state = OFF;
@@ -171,6 +173,18 @@ jem_background_turns(void)
     uint64_t turns = background.turns;
     mtx_unlock(&background.lock);
     return turns;
+}
+
+uint64_t
+jem_background_interval(void)
+{
+    mtx_lock(&background.lock);
+    uint64_t passed_ns = machine.clock_ns() - background.start_ns;
+    uint64_t interval_ns = background.state != ON || background.turns == 0
+                               ? 0
+                               : passed_ns / background.turns;
+    mtx_unlock(&background.lock);
+    return interval_ns;
 }
 
 /* ---- the process's life */

@@ -23,6 +23,8 @@ struct jem_heap;
 bool jem_background_set(struct jem_heap *heap, bool runs);
 bool jem_background_runs(void);
 uint64_t jem_background_turns(void); /* since it was started */
+/* Nanoseconds from turn to turn, on average. */
+uint64_t jem_background_interval(void);
 
 /* One turn over the heap's arenas; how long until the next, in nanoseconds. */
 uint64_t jem_background_turn(struct jem_heap *heap);

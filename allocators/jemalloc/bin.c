@@ -63,6 +63,8 @@ jem_bin_clear_counts(struct jem_bin *bin)
     bin->contended_count = 0;
     bin->taken_count = 0;
     bin->given_count = 0;
+    bin->slabs_made_count = 0;
+    bin->slabs_used_again = 0;
     bin->fill_count = 0;
     bin->flush_count = 0;
     mtx_unlock(&bin->lock);
@@ -179,6 +181,7 @@ new_slab_locked(struct jem_bin *bin, struct jem_pagecache *cache)
     }
     set_all_free(slab, shape->region_count);
     bin->slab_count++;
+    bin->slabs_made_count++;
     bin->free_count += shape->region_count;
     return slab;
 }
@@ -191,6 +194,7 @@ change_current_locked(struct jem_bin *bin, struct jem_pagecache *cache)
     struct jem_extent *slab = jem_extent_of(tree_first(&bin->nonfull));
     if (slab != NULL) {
         tree_remove(&bin->nonfull, &slab->node);
+        bin->slabs_used_again++;
     } else {
         slab = new_slab_locked(bin, cache);
     }

@@ -38,10 +38,12 @@ struct jem_bin {
     size_t contended_count;     /* [lock] calls that had to wait */
     uint64_t taken_count;       /* [lock] regions ever taken */
     uint64_t given_count;       /* [lock] ... and given back */
-    uint64_t fill_count;        /* [lock] calls that took */
-    uint64_t flush_count;       /* [lock] ... and that gave */
-    unsigned stash_count;       /* [lock] */
-    unsigned stash_low;         /* [lock] least stash_count since a drain */
+    uint64_t slabs_made_count; /* [lock] slabs ever taken from the page cache */
+    uint64_t slabs_used_again; /* [lock] ... and ever made current once more */
+    uint64_t fill_count;       /* [lock] calls that took */
+    uint64_t flush_count;      /* [lock] ... and that gave */
+    unsigned stash_count;      /* [lock] */
+    unsigned stash_low;        /* [lock] least stash_count since a drain */
     void *stash[JEM_STASH_MAX]; /* [lock] regions in use to their slabs */
 };
 

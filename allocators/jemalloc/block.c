@@ -51,6 +51,12 @@ count_bytes(const struct jem_heap *heap, size_t taken_size, size_t given_size)
     if (self->counting && self->heap == heap) {
         self->allocated_size += taken_size;
         self->deallocated_size += given_size;
+        /* Below zero where others' blocks are freed. */
+        int64_t above = (int64_t)(self->allocated_size -
+                                  self->deallocated_size - self->peak_base);
+        if (above > (int64_t)self->peak_size) {
+            self->peak_size = (uint64_t)above;
+        }
     }
 }
 
@@ -136,7 +142,7 @@ jem_block_take_from(struct jem_heap *heap, struct jem_tcache *tcache,
         return NULL;
     }
     void *block = NULL;
-    if (heap->sampled.on &&
+    if (heap->sampled.on && jem_heap_samples(heap) &&
         sampled_pick(&heap->sampled, &sampler, jem_class_size(class))) {
         block = take_sampled(heap, arena, &class, align, &zeroed);
     }

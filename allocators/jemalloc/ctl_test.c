@@ -242,6 +242,12 @@ ctl_tells_what_is_fixed(void **state)
         read_unsigned_of("opt.narenas"), read_unsigned_of("arenas.narenas"));
     assert_int_equal(jem_mallctl("opt.thp", &text, &size, NULL, 0), 0);
     assert_string_equal(text, "default");
+    assert_int_equal(jem_mallctl("opt.dss", &text, &size, NULL, 0), 0);
+    assert_string_equal(text, "disabled");
+    assert_int_equal(jem_mallctl("opt.zero_realloc", &text, &size, NULL, 0), 0);
+    assert_string_equal(text, "free");
+    assert_int_equal(read_ssize_t_of("opt.stats_interval"), -1);
+    assert_false(read_bool_of("opt.xmalloc"));
 }
 
 /* ---- arenas */
@@ -300,6 +306,106 @@ arena_statistics_are_exact(void **state)
     assert_int_equal(act_on("arena.%u.purge", arena), 0);
     refresh();
     assert_int_equal(read_of("stats.arenas.%u.pdirty", arena), 0);
+    assert_int_equal(act_on("arena.%u.destroy", arena), 0);
+}
+
+/* Of every page class together, what the arena says of all its free pages. */
+static void
+expect_extents_sum_up(unsigned arena)
+{
+    static const char *const kinds[] = {"dirty", "muzzy", "retained"};
+    size_t sums[3] = {0};
+    for (unsigned kind = 0; kind < 3; kind++) {
+        for (unsigned j = 0; j < JEM_PAGE_CLASS_COUNT; j++) {
+            char name[80];
+            snprintf(name, sizeof name, "stats.arenas.%u.extents.%u.n%s", arena,
+                j, kinds[kind]);
+            size_t count = read_size_t_of(name);
+            snprintf(name, sizeof name, "stats.arenas.%u.extents.%u.%s_bytes",
+                arena, j, kinds[kind]);
+            assert_int_equal(count != 0, read_size_t_of(name) != 0);
+            sums[kind] += read_size_t_of(name);
+        }
+    }
+    assert_int_equal(sums[0], read_of("stats.arenas.%u.pdirty", arena) * 4096);
+    assert_int_equal(sums[1], read_of("stats.arenas.%u.pmuzzy", arena) * 4096);
+    assert_int_equal(sums[2], read_of("stats.arenas.%u.retained", arena));
+}
+
+static void
+arena_tells_of_extents_and_purges(void **state)
+{
+    unsigned arena = create_arena();
+    void *blocks[8];
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        blocks[i] = take_from(arena, 5 * 4096);
+    }
+    for (unsigned i = 0; i < 8; i += 2) {
+        jem_dallocx(blocks[i], JEM_MALLOCX_TCACHE_NONE);
+    }
+    refresh();
+    assert_int_equal(read_of("stats.arenas.%u.extents.4.ndirty", arena), 4);
+    assert_int_equal(
+        read_of("stats.arenas.%u.extents.4.dirty_bytes", arena), 20 * 4096);
+    assert_true(read_of("stats.arenas.%u.uptime", arena) > 0);
+    expect_extents_sum_up(arena);
+    assert_int_equal(act_on("arena.%u.purge", arena), 0);
+    refresh();
+    assert_int_equal(read_of("stats.arenas.%u.extents.4.ndirty", arena), 0);
+    assert_int_equal(read_of("stats.arenas.%u.dirty_npurge", arena), 1);
+    assert_int_equal(read_of("stats.arenas.%u.dirty_nmadvise", arena), 4);
+    assert_int_equal(read_of("stats.arenas.%u.dirty_purged", arena), 20);
+    assert_int_equal(read_of("stats.arenas.%u.muzzy_npurge", arena), 0);
+    expect_extents_sum_up(arena);
+    assert_int_equal(act_on("arena.%u.destroy", arena), 0);
+}
+
+/* Three slabs of 4 blocks, the first of them used a second time. */
+static void
+arena_tells_of_slabs(void **state)
+{
+    void *blocks[13];
+    unsigned arena = create_arena();
+    (void)state;
+    for (unsigned i = 0; i < 12; i++) {
+        blocks[i] = take_from(arena, 1024);
+    }
+    jem_dallocx(blocks[0], JEM_MALLOCX_TCACHE_NONE);
+    struct jem_arena *made = jem_heap_peek_arena(jem_heap_main(), arena);
+    jem_bin_drain(&made->bins[0][20], &made->pages, true);
+    blocks[0] = take_from(arena, 1024);
+    refresh();
+    assert_int_equal(read_of("stats.arenas.%u.bins.20.nslabs", arena), 3);
+    assert_int_equal(read_of("stats.arenas.%u.bins.20.nreslabs", arena), 1);
+    assert_int_equal(
+        read_of("stats.arenas.%u.bins.20.mutex.num_ops", arena), 14);
+    assert_int_equal(
+        read_of("stats.arenas.%u.bins.20.mutex.num_wait", arena), 0);
+    assert_int_equal(act_on("arena.%u.destroy", arena), 0);
+}
+
+static void
+arena_grows_up_to_its_limit(void **state)
+{
+    unsigned arena = create_arena();
+    char name[64];
+    size_t limit = 4 << 20;
+    size_t wrong = 4096;
+    (void)state;
+    snprintf(name, sizeof name, "arena.%u.retain_grow_limit", arena);
+    assert_int_equal(read_size_t_of(name), 64 << 20);
+    assert_int_equal(
+        jem_mallctl(name, NULL, NULL, &wrong, sizeof wrong), EFAULT);
+    assert_int_equal(jem_mallctl(name, NULL, NULL, &limit, sizeof limit), 0);
+    assert_int_equal(read_size_t_of(name), limit);
+    for (unsigned i = 0; i < 10; i++) {
+        (void)take_from(arena, 1 << 20);
+    }
+    refresh(); /* Mappings of 2, 4 and 4 MiB. */
+    assert_int_equal(read_of("stats.arenas.%u.mapped", arena) +
+                         read_of("stats.arenas.%u.retained", arena),
+        10 << 20);
     assert_int_equal(act_on("arena.%u.destroy", arena), 0);
 }
 
@@ -411,8 +517,13 @@ count_bytes(void *unused)
     assert_int_equal(*place, taken + 112);
     block = jem_realloc(block, 20000);
     assert_int_equal(*place, taken + 112 + 20480);
+    assert_int_equal(read_uint64_t_of("thread.peak.read"), 20480 + 112);
     jem_free(block);
+    assert_int_equal(read_uint64_t_of("thread.peak.read"), 20480 + 112);
+    assert_int_equal(act("thread.peak.reset"), 0);
+    assert_int_equal(read_uint64_t_of("thread.peak.read"), 0);
     jem_free(early);
+    assert_int_equal(read_uint64_t_of("thread.peak.read"), 0);
     assert_int_equal(read_uint64_t_of("thread.allocated"), *place);
     assert_int_equal(
         read_uint64_t_of("thread.deallocated"), given + 112 + 20480 + 1024);
@@ -451,6 +562,9 @@ switch_cache(void *unused)
     jem_free(jem_malloc(100));
     assert_true(jem_tbin_count(&own->bins[7]) > 0);
     assert_int_equal(act("thread.tcache.flush"), 0);
+    assert_int_equal(jem_tbin_count(&own->bins[7]), 0);
+    jem_free(jem_malloc(100));
+    assert_int_equal(act("thread.idle"), 0);
     assert_int_equal(jem_tbin_count(&own->bins[7]), 0);
     return NULL;
 }
@@ -541,8 +655,34 @@ report_leaves_out_what_letters_say(void **state)
     assert_null(strstr(print_with("m"), "merged:"));
     assert_null(strstr(print_with("b"), " bins:"));
     assert_null(strstr(print_with("l"), " lextents:"));
+    assert_null(strstr(print_with("e"), " extents:"));
     assert_null(strstr(print_with("gmda"), "pactive"));
     assert_non_null(strstr(print_with("gmda"), "allocated"));
+}
+
+static void
+zero_reallocs_are_counted(void **state)
+{
+    (void)state;
+    refresh();
+    size_t before = read_size_t_of("stats.zero_reallocs");
+    assert_null(jem_realloc(jem_malloc(10), 0));
+    refresh();
+    assert_int_equal(read_size_t_of("stats.zero_reallocs"), before + 1);
+}
+
+/* Without a profile there is nothing to switch. */
+static void
+profile_is_not_switched_when_it_is_off(void **state)
+{
+    bool on = true;
+    (void)state;
+    assert_false(read_bool_of("prof.active"));
+    assert_true(read_bool_of("opt.prof_active"));
+    assert_int_equal(
+        jem_mallctl("prof.active", NULL, NULL, &on, sizeof on), ENOENT);
+    assert_int_equal(read_size_t_of("prof.lg_sample"), 0);
+    assert_int_equal(read_uint64_t_of("prof.interval"), 0);
 }
 
 static void
@@ -574,6 +714,9 @@ main(void)
         cmocka_unit_test(ctl_reports_no_memory),
         cmocka_unit_test(ctl_mib_varies_its_index),
         cmocka_unit_test(arena_statistics_are_exact),
+        cmocka_unit_test(arena_tells_of_extents_and_purges),
+        cmocka_unit_test(arena_tells_of_slabs),
+        cmocka_unit_test(arena_grows_up_to_its_limit),
         cmocka_unit_test(arena_is_reset_and_destroyed),
         cmocka_unit_test(arena_decay_times_are_set),
         cmocka_unit_test(thread_lives_in_the_arena_it_names),
@@ -583,6 +726,8 @@ main(void)
         cmocka_unit_test(report_is_balanced_json),
         cmocka_unit_test(report_leaves_out_what_letters_say),
         cmocka_unit_test(report_agrees_with_the_heap),
+        cmocka_unit_test(zero_reallocs_are_counted),
+        cmocka_unit_test(profile_is_not_switched_when_it_is_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,18 +1,36 @@
 /*
  * freeset.c - the free extents of one kind (contract: freeset.h)
  *
- *   I1  pages is the sum over by_size; by_age holds the same extents.
+ *   I1  pages is the sum over by_size, and that over classes; by_age holds the
+ *       same extents.
  */
 #include "jemalloc/freeset.h"
 
+#include <assert.h>
+#include <string.h>
+
 #include "base/check.h"
 
-/* The largest class that is not larger than size. */
+#define WHOLE_CLASS                                                            \
+    (JEM_SMALL_COUNT - 3) /* page class 0, if it were a size's */
+
+static_assert(JEM_SMALL_MAX < 4 * JEM_PAGE, "from 4 pages on they are one's");
+
+/* The least page class of extents that all have that size, whole pages. */
+static unsigned
+class_above(size_t size)
+{
+    return size < 4 * JEM_PAGE ? (unsigned)(size / JEM_PAGE) - 1
+                               : jem_size_class(size) - WHOLE_CLASS;
+}
+
+/* The page class of an extent of that size: the largest not larger. */
 static unsigned
 class_below(size_t size)
 {
-    unsigned class = jem_size_class(size);
-    return jem_class_size(class) > size ? class - 1 : class;
+    unsigned class = class_above(size);
+    return class >= 3 && jem_class_size(class + WHOLE_CLASS) > size ? class - 1
+                                                                    : class;
 }
 
 static int
@@ -41,6 +59,7 @@ jem_freeset_init(struct jem_freeset *set)
 {
     tree_init(&set->by_size, compare_extents);
     list_init(&set->by_age);
+    memset(set->classes, 0, sizeof set->classes);
     atomic_init(&set->pages, 0);
 }
 
@@ -55,6 +74,8 @@ jem_freeset_insert(struct jem_freeset *set, struct jem_extent *extent)
 {
     tree_insert(&set->by_size, &extent->node);
     list_push(&set->by_age, &extent->link);
+    set->classes[class_below(extent->size)].count++;
+    set->classes[class_below(extent->size)].size += extent->size;
     set_pages(set, jem_freeset_pages(set) + extent->size / JEM_PAGE);
 }
 
@@ -63,13 +84,15 @@ jem_freeset_remove(struct jem_freeset *set, struct jem_extent *extent)
 {
     tree_remove(&set->by_size, &extent->node);
     list_remove(&extent->link);
+    set->classes[class_below(extent->size)].count--;
+    set->classes[class_below(extent->size)].size -= extent->size;
     set_pages(set, jem_freeset_pages(set) - extent->size / JEM_PAGE);
 }
 
 struct jem_extent *
 jem_freeset_fit(const struct jem_freeset *set, size_t size)
 {
-    unsigned class = jem_size_class(size);
+    unsigned class = class_above(size);
     return jem_extent_of(tree_at_least(&set->by_size, probe_class, &class));
 }
 
@@ -85,11 +108,18 @@ jem_freeset_check(const struct jem_freeset *set)
 {
     struct tree_node *node;
     size_t pages = 0;
+    size_t count = 0;
+    size_t size = 0;
     tree_check(&set->by_size);
     list_check(&set->by_age);
     TREE_EACH (node, &set->by_size) {
         pages += jem_extent_of(node)->size / JEM_PAGE;
     }
+    for (unsigned class = 0; class < JEM_PAGE_CLASS_COUNT; class ++) {
+        count += set->classes[class].count;
+        size += set->classes[class].size;
+    }
     CHECK(jem_freeset_pages(set) == pages); /* I1 */
+    CHECK(size == pages * JEM_PAGE && count == set->by_size.count);
     CHECK(list_count(&set->by_age) == set->by_size.count);
 }

@@ -21,8 +21,15 @@
 
 #include "jemalloc/extent.h"
 
+/* Page classes: 1, 2, 3, 4, 5, 6, 7, 8, 10, ... pages, four a doubling. */
+#define JEM_PAGE_CLASS_COUNT (JEM_LARGE_COUNT + 3)
+
 struct jem_freeset {
     struct tree by_size;
+    struct {
+        size_t count; /* extents */
+        size_t size;  /* bytes in them */
+    } classes[JEM_PAGE_CLASS_COUNT];
     struct list by_age;   /* newest first */
     _Atomic size_t pages; /* read without the lock, too */
 };

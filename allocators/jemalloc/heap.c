@@ -364,6 +364,7 @@ new_heap(bool is_main)
     atomic_init(&heap->arena_end, heap->auto_count);
     meta_init(&heap->meta, heap + 1, own_size - sizeof *heap);
     jem_stats_init(&heap->stats);
+    atomic_init(&heap->samples, heap->options.prof_active);
     atomic_init(&heap->has_background, false);
     mtx_init(&heap->arenas_lock, MTX_ARENA_LIST);
     local_set_init(&heap->tcaches, &tcache_kind, is_main ? main_place : NULL,

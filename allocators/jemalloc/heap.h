@@ -34,15 +34,17 @@
 
 struct jem_heap {
     struct meta meta;
-    struct jem_options options;  /* the decay times: [arenas_lock] */
-    struct sampled sampled;      /* off on all heaps but the process's */
-    size_t own_size;             /* of the mapping that this stands in */
-    struct jem_mapped mapped;    /* by all arenas */
-    struct jem_stats stats;      /* of the last refresh */
-    _Atomic bool has_background; /* a thread purges what has decayed */
-    struct mtx arenas_lock;      /* who walks the arenas, or destroys one */
-    unsigned auto_count;         /* fixed at init */
-    _Atomic unsigned arena_end;  /* indexes below may have an arena */
+    struct jem_options options;     /* the decay times: [arenas_lock] */
+    struct sampled sampled;         /* off on all heaps but the process's */
+    _Atomic bool samples;           /* ... and goes on taking samples */
+    _Atomic uint64_t zero_reallocs; /* realloc(block, 0), ever */
+    size_t own_size;                /* of the mapping that this stands in */
+    struct jem_mapped mapped;       /* by all arenas */
+    struct jem_stats stats;         /* of the last refresh */
+    _Atomic bool has_background;    /* a thread purges what has decayed */
+    struct mtx arenas_lock;         /* who walks the arenas, or destroys one */
+    unsigned auto_count;            /* fixed at init */
+    _Atomic unsigned arena_end;     /* indexes below may have an arena */
     _Atomic(struct jem_arena *) arenas[JEM_ARENAS_MAX];
     unsigned bound_count;     /* [tcaches.lock] threads bound, ever */
     struct local_set tcaches; /* each thread's struct jem_tcache */
@@ -110,6 +112,12 @@ static inline bool
 jem_heap_has_background(const struct jem_heap *heap)
 {
     return atomic_load_explicit(&heap->has_background, memory_order_relaxed);
+}
+
+static inline bool
+jem_heap_samples(const struct jem_heap *heap)
+{
+    return atomic_load_explicit(&heap->samples, memory_order_relaxed);
 }
 
 /* Every arena that there is. A destroyed one is among them, and empty. With

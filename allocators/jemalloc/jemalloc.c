@@ -5,13 +5,17 @@
  *   front    tcache.c      a stack of free blocks a size class and thread
  *   middle   bin.c         regions of one class, in slabs; a lock each
  *            arena.c       a set of bins and a page cache, for a few threads
- *   back     pagecache.c   extents, free ones by kind: dirty, muzzy, retained
+ *   back     pagecache.c   extents: split, joined, purged, given back
+ *            freeset.c     the free ones of one kind: dirty, muzzy, retained
  *            decay.c       how long unused pages are kept
+ *            region.c      the mappings that extents lie in
  *   owner    extent.c      address -> extent and size class
  *   tables   size.c        size classes and the shapes of slabs
- *   apart    meta.c        memory for all these structures
+ *   apart    base/meta.c   memory for all these structures
  *   whole    heap.c        arenas, threads, options
  *            block.c       a block taken, resized, given back
+ *   by name  ctl.c         mallctl: ctl_names.c is the table
+ *            stats.c       what is counted, report.c prints it
  *
  * docs/designs/jemalloc.md follows one block from malloc to mmap and back.
  *
@@ -81,6 +85,8 @@ ops_realloc(struct heap *any, void *block, size_t size)
         return take(heap, size, ALIGN_DEFAULT, false);
     }
     if (size == 0) {
+        atomic_fetch_add_explicit(
+            &heap->zero_reallocs, 1, memory_order_relaxed);
         give(heap, block);
         return NULL;
     }

@@ -18,6 +18,7 @@
  *   check_free         on: every double free is found at once
  *   abort_conf         on: a bad option ends the process
  *   prof               on: a sampled profile is kept
+ *   prof_active        off: it takes no samples until prof.active is set
  *   lg_prof_sample     a sample every 2^N bytes; 19
  *   prof_prefix        of its files' names; jeprof
  *   prof_final         on: a file at exit
@@ -61,6 +62,7 @@ struct jem_options {
     bool stats_print;
     char stats_letters[JEM_STATS_LETTERS_MAX];
     bool prof;
+    bool prof_active;
     bool prof_final;
     int64_t lg_prof_sample;
     int64_t lg_prof_interval;

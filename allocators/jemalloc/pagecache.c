@@ -59,6 +59,7 @@ drop_structure_locked(struct jem_pagecache *cache, struct jem_extent *extent)
     REQUIRES(cache->lock)
 {
     list_push(&cache->spare, &extent->link);
+    cache->spare_count++;
 }
 
 /* Makes count structures ready for new_structure_locked. */
@@ -89,6 +90,7 @@ new_structure_locked(struct jem_pagecache *cache, char *addr, size_t size,
 {
     struct list *link = list_pop(&cache->spare);
     ASSERT(link != NULL); /* The caller has reserved it. */
+    cache->spare_count--;
     struct jem_extent *extent = LIST_OF(link, struct jem_extent, link);
     extent->addr = addr;
     extent->size = size;
@@ -415,16 +417,18 @@ purge_locked(struct jem_pagecache *cache, enum jem_extent_state state,
 {
     struct jem_extent *stash[PURGE_BATCH];
     enum jem_extent_state now[PURGE_BATCH];
-    unsigned count;
-    while ((count = stash_locked(cache, state, limit_pages, stash)) > 0) {
+    struct jem_purge_use *use = &cache->purges[state];
+    unsigned count = stash_locked(cache, state, limit_pages, stash);
+    use->sweep_count += count != 0;
+    for (; count > 0; count = stash_locked(cache, state, limit_pages, stash)) {
         mtx_unlock(&cache->lock);
         for (unsigned i = 0; i < count; i++) {
             now[i] = purge_extent(stash[i], state, keep_muzzy);
         }
         mtx_lock(&cache->lock);
-        cache->purged_count += count;
+        use->call_count += count;
         for (unsigned i = 0; i < count; i++) {
-            cache->purged_pages += stash[i]->size / JEM_PAGE;
+            use->pages += stash[i]->size / JEM_PAGE;
             jem_owner_clear(stash[i]);
             free_locked(cache, stash[i], now[i]);
         }
@@ -500,6 +504,24 @@ jem_pagecache_set_decay(
         jem_freeset_pages(&cache->free[state]));
     decay_locked(cache, state, now_ns);
     mtx_unlock(&cache->lock);
+}
+
+size_t
+jem_pagecache_grow_limit(struct jem_pagecache *cache)
+{
+    mtx_lock(&cache->lock);
+    size_t limit = cache->regions.grow_limit;
+    mtx_unlock(&cache->lock);
+    return limit;
+}
+
+bool
+jem_pagecache_set_grow_limit(struct jem_pagecache *cache, size_t limit)
+{
+    mtx_lock(&cache->lock);
+    bool is_set = jem_regions_limit(&cache->regions, limit);
+    mtx_unlock(&cache->lock);
+    return is_set;
 }
 
 /* ---- giving and resizing */
@@ -651,6 +673,7 @@ jem_pagecache_init(struct jem_pagecache *cache, struct jem_arena *arena,
     jem_decay_init(&cache->dirty_decay, options->dirty_decay_ms, now_ns);
     jem_decay_init(&cache->muzzy_decay, options->muzzy_decay_ms, now_ns);
     list_init(&cache->spare);
+    cache->spare_count = 0;
     jem_regions_init(&cache->regions, meta, mapped, options);
     cache->guard_count = 0;
     cache->large_size = 0;
@@ -663,8 +686,7 @@ void
 jem_pagecache_clear_counts(struct jem_pagecache *cache)
 {
     mtx_lock(&cache->lock);
-    cache->purged_count = 0;
-    cache->purged_pages = 0;
+    memset(cache->purges, 0, sizeof cache->purges);
     memset(&cache->slab_use, 0, sizeof cache->slab_use);
     memset(cache->large_uses, 0, sizeof cache->large_uses);
     mtx_unlock(&cache->lock);
@@ -737,6 +759,7 @@ jem_pagecache_check(struct jem_pagecache *cache)
     for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
         check_set_locked(cache, (enum jem_extent_state)s);
     }
+    CHECK(list_count(&cache->spare) == cache->spare_count);
     mtx_unlock(&cache->lock);
 }
 

@@ -38,6 +38,13 @@ struct jem_extent_use {
     uint64_t given_count;
 };
 
+/* What has been purged, ever, of one kind. */
+struct jem_purge_use {
+    uint64_t sweep_count; /* purges that found something */
+    uint64_t call_count;  /* madvise calls */
+    uint64_t pages;       /* they were for */
+};
+
 struct jem_pagecache {
     struct mtx lock;
     struct jem_arena *arena;
@@ -46,13 +53,13 @@ struct jem_pagecache {
     struct jem_freeset free[JEM_STATE_COUNT];  /* [lock] not ACTIVE */
     struct jem_decay dirty_decay, muzzy_decay; /* [lock] */
     struct list spare;          /* [lock] extent structures without pages */
+    size_t spare_count;         /* [lock] */
     struct jem_regions regions; /* [lock] */
     size_t guard_count;         /* [lock] guard pages */
     size_t large_size;          /* [lock] bytes in ACTIVE extents, no slabs */
     size_t large_count;         /* [lock] */
-    size_t purged_count;        /* [lock] madvise calls, ever */
-    size_t purged_pages;        /* [lock] pages they were for */
-    bool guard;                 /* a guard page behind each extent in use */
+    struct jem_purge_use purges[JEM_STATE_COUNT]; /* [lock] by kind before */
+    bool guard;                     /* a guard page behind each extent in use */
     struct jem_extent_use slab_use; /* [lock] of all small classes */
     struct jem_extent_use large_uses[JEM_LARGE_COUNT]; /* [lock] */
 };
@@ -97,6 +104,11 @@ void jem_pagecache_set_decay(
 
 int64_t jem_pagecache_decay_ms(
     struct jem_pagecache *cache, enum jem_extent_state state);
+
+/* The most that a mapping is made larger than what it is for. False if that is
+ * less than the least mapping. */
+size_t jem_pagecache_grow_limit(struct jem_pagecache *cache);
+bool jem_pagecache_set_grow_limit(struct jem_pagecache *cache, size_t limit);
 
 void jem_pagecache_check(struct jem_pagecache *cache); /* aborts if broken */
 void jem_pagecache_dump(struct jem_pagecache *cache, int fd);

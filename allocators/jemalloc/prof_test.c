@@ -7,6 +7,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -167,6 +168,41 @@ write_files(void)
 }
 
 static void
+take_counted(size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (jem_malloc(1000) == NULL) {
+            abort();
+        }
+    }
+}
+
+static void
+switch_to(bool on)
+{
+    bool was;
+    size_t size = sizeof was;
+
+    if (jem_mallctl("prof.active", &was, &size, &on, sizeof on) != 0 ||
+        was == on) {
+        abort();
+    }
+}
+
+static void
+switch_sampling(void)
+{
+    take_counted(5000);
+    require_near("before", live().full_size, 0, 0);
+    switch_to(true);
+    take_counted(1000);
+    require_near("active", live().full_size, 1024 * 1000, 10);
+    switch_to(false);
+    take_counted(5000);
+    require_near("after", live().full_size, 1024 * 1000, 10);
+}
+
+static void
 stay_off(void)
 {
     const char *path = "/tmp/never";
@@ -186,6 +222,8 @@ static const struct prof_case {
     {"count_blocks", "prof:true,lg_prof_sample:12", count_blocks},
     {"count_loops", "prof:true,lg_prof_sample:14", count_loops},
     {"reset_arena", "prof:true,lg_prof_sample:10", reset_arena},
+    {"switch_sampling", "prof:true,prof_active:false,lg_prof_sample:10",
+        switch_sampling},
     {"write_files", "prof:true,lg_prof_sample:12,prof_final:true", write_files},
     {"stay_off", "", stay_off},
 };

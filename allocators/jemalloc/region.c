@@ -9,7 +9,7 @@
 #include "base/pages.h"
 
 #define GROW_SIZE_MIN PAGES_HUGE_SIZE
-#define GROW_SIZE_MAX ((size_t)64 << 20)
+#define GROW_LIMIT    ((size_t)64 << 20) /* until told otherwise */
 
 void
 jem_regions_init(struct jem_regions *regions, struct meta *meta,
@@ -19,6 +19,7 @@ jem_regions_init(struct jem_regions *regions, struct meta *meta,
         .meta = meta,
         .mapped = mapped,
         .grow_size = GROW_SIZE_MIN,
+        .grow_limit = GROW_LIMIT,
         .thp = options->thp,
         .retain = options->retain,
     };
@@ -38,6 +39,19 @@ void
 jem_regions_start_small(struct jem_regions *regions)
 {
     regions->grow_size = GROW_SIZE_MIN;
+}
+
+bool
+jem_regions_limit(struct jem_regions *regions, size_t limit)
+{
+    if (limit < GROW_SIZE_MIN) {
+        return false;
+    }
+    regions->grow_limit = limit;
+    while (regions->grow_size > limit) {
+        regions->grow_size /= 2;
+    }
+    return true;
 }
 
 /* ---- counting */
@@ -115,7 +129,7 @@ jem_regions_map(struct jem_regions *regions, size_t size, size_t align)
     *region = (struct jem_region){regions->first, addr, region_size};
     regions->first = region;
     count_mapped(regions, region_size);
-    if (regions->grow_size < GROW_SIZE_MAX && regions->retain) {
+    if (regions->grow_size <= regions->grow_limit / 2 && regions->retain) {
         regions->grow_size *= 2;
     }
     return region;

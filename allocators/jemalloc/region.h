@@ -42,9 +42,10 @@ struct jem_regions {
     struct meta *meta;
     struct jem_mapped *mapped; /* the heap's */
     size_t mapped_size;
-    size_t grow_size; /* least size of the next */
-    enum jem_thp thp; /* advice on huge pages */
-    bool retain;      /* addresses are kept without memory */
+    size_t grow_size;  /* least size of the next */
+    size_t grow_limit; /* it does not grow beyond */
+    enum jem_thp thp;  /* advice on huge pages */
+    bool retain;       /* addresses are kept without memory */
 };
 
 void jem_regions_init(struct jem_regions *regions, struct meta *meta,
@@ -59,6 +60,8 @@ struct jem_region *jem_regions_map(
 /* Gives the region at *place back, which is `first` or a `next`. No page of it is
  * in the owner map. */
 bool jem_regions_unmap(struct jem_regions *regions, struct jem_region **place);
+/* Mappings grow up to that size. False if it is below the least one. */
+bool jem_regions_limit(struct jem_regions *regions, size_t limit);
 /* The next region is a small one again. */
 void jem_regions_start_small(struct jem_regions *regions);
 

@@ -146,7 +146,8 @@ leaves_out(const struct report *report, const char *part, size_t size)
                (has_letter(report, 'g') && is_one_of(part, size, general));
     }
     return (is_part(part, size, "bins") && has_letter(report, 'b')) ||
-           (is_part(part, size, "lextents") && has_letter(report, 'l'));
+           (is_part(part, size, "lextents") && has_letter(report, 'l')) ||
+           (is_part(part, size, "extents") && has_letter(report, 'e'));
 }
 
 static bool
@@ -198,22 +199,30 @@ print_object(struct report *report, const char *name, size_t size,
 {
     bool outer_line = report->one_line;
     open_object(report, name, size);
-    report->one_line = !report->json && report->index_count > 0 &&
-                       are_leaves(begin, end, offset);
+    report->one_line =
+        !report->json && report->index_count > 0 &&
+        (report->index_count == 2 || are_leaves(begin, end, offset));
     print_rows(report, begin, end, offset);
     report->one_line = outer_line;
     close_object(report);
 }
 
 /* Whether there is something of that index: its first number exists and, of a
- * size class in an arena, is not 0. */
+ * size class in an arena, not all are 0. */
 static bool
-is_there(struct report *report, unsigned row)
+is_there(struct report *report, unsigned begin, unsigned end)
 {
-    uint64_t value;
-    report->call.row = &jem_ctl_rows[row];
-    return jem_ctl_get(&report->call, &value) == 0 &&
-           (report->index_count < 2 || value != 0);
+    for (unsigned row = begin; row < end; row++) {
+        uint64_t value;
+        report->call.row = &jem_ctl_rows[row];
+        if (jem_ctl_get(&report->call, &value) != 0) {
+            return false;
+        }
+        if (report->index_count < 2 || value != 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void
@@ -250,7 +259,7 @@ print_indexes(
                            : JEM_CLASS_COUNT;
     report->index_count++;
     for (*index = 0; *index < index_end; (*index)++) {
-        if (is_there(report, begin)) {
+        if (is_there(report, begin, end)) {
             print_index(report, begin, end, offset, *index);
         }
     }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/machine.h"
 #include "jemalloc/heap.h"
 #include "jemalloc/inspect.h"
 
@@ -41,10 +42,13 @@ add_bin(struct jem_bin_stats *stats, struct jem_bin *bin)
         .ndalloc = bin->given_count,
         .nfills = bin->fill_count,
         .nflushes = bin->flush_count,
+        .nslabs = bin->slabs_made_count,
+        .nreslabs = bin->slabs_used_again,
         .curregs = bin->taken_count - bin->given_count,
         .curslabs = bin->slab_count,
         .nonfull_slabs = bin->nonfull.count,
-        .nwaits = bin->contended_count,
+        .num_ops = bin->fill_count + bin->flush_count,
+        .num_wait = bin->contended_count,
     };
     mtx_unlock(&bin->lock);
     add_numbers(stats, &now, sizeof now);
@@ -79,6 +83,32 @@ collect_large_locked(
 }
 
 static void
+collect_extents_locked(
+    const struct jem_pagecache *pages, struct jem_arena_stats *stats)
+{
+    for (unsigned i = 0; i < JEM_PAGE_CLASS_COUNT; i++) {
+        stats->extents[i] = (struct jem_extent_stats){
+            .ndirty = pages->free[JEM_DIRTY].classes[i].count,
+            .dirty_bytes = pages->free[JEM_DIRTY].classes[i].size,
+            .nmuzzy = pages->free[JEM_MUZZY].classes[i].count,
+            .muzzy_bytes = pages->free[JEM_MUZZY].classes[i].size,
+            .nretained = pages->free[JEM_RETAINED].classes[i].count,
+            .retained_bytes = pages->free[JEM_RETAINED].classes[i].size,
+        };
+    }
+}
+
+static struct jem_purge_stats
+purge_stats(const struct jem_purge_use *use)
+{
+    return (struct jem_purge_stats){
+        .npurge = use->sweep_count,
+        .nmadvise = use->call_count,
+        .purged = use->pages,
+    };
+}
+
+static void
 collect_pages(struct jem_pagecache *pages, struct jem_arena_stats *stats)
 {
     mtx_lock(&pages->lock);
@@ -93,9 +123,11 @@ collect_pages(struct jem_pagecache *pages, struct jem_arena_stats *stats)
     stats->mapped = pages->regions.mapped_size - retained * JEM_PAGE;
     stats->retained = retained * JEM_PAGE;
     stats->resident = (unguarded - retained) * JEM_PAGE;
-    stats->nmadvise = pages->purged_count;
-    stats->purged = pages->purged_pages;
+    stats->extent_avail = pages->spare_count;
+    stats->dirty = purge_stats(&pages->purges[JEM_DIRTY]);
+    stats->muzzy = purge_stats(&pages->purges[JEM_MUZZY]);
     collect_large_locked(pages, stats);
+    collect_extents_locked(pages, stats);
     mtx_unlock(&pages->lock);
 }
 
@@ -106,6 +138,7 @@ collect_arena(struct jem_arena *arena)
     memset(stats, 0, sizeof *stats);
     stats->exists = jem_arena_exists(arena);
     stats->nthreads = atomic_load(&arena->thread_count);
+    stats->uptime = machine.clock_ns() - arena->born_ns;
     collect_bins(arena, stats);
     collect_pages(&arena->pages, stats);
 }
@@ -135,6 +168,7 @@ jem_stats_refresh_locked(struct jem_heap *heap)
         .resident = stats->all.resident + sums.meta_size,
         .mapped = stats->all.mapped + sums.meta_size,
         .retained = stats->all.retained,
+        .zero_reallocs = atomic_load(&heap->zero_reallocs),
     };
     stats->epoch++;
 }

@@ -13,7 +13,7 @@
 #pragma once
 
 #include "base/sync.h"
-#include "jemalloc/size.h"
+#include "jemalloc/freeset.h"
 
 struct jem_arena;
 struct jem_heap;
@@ -23,10 +23,13 @@ struct jem_bin_stats {
     uint64_t ndalloc;       /* ... and given back */
     uint64_t nfills;        /* calls that took */
     uint64_t nflushes;      /* calls that gave */
+    uint64_t nslabs;        /* slabs ever taken */
+    uint64_t nreslabs;      /* ... and made current once more */
     uint64_t curregs;       /* regions taken and not given back */
     uint64_t curslabs;      /* slabs now */
     uint64_t nonfull_slabs; /* of them with a free region, but the current */
-    uint64_t nwaits;        /* calls that waited for the lock */
+    uint64_t num_ops;       /* calls that took the lock */
+    uint64_t num_wait;      /* ... and found it taken */
 };
 
 struct jem_lextent_stats {
@@ -35,9 +38,26 @@ struct jem_lextent_stats {
     uint64_t curlextents;
 };
 
+/* The free extents of one page class. */
+struct jem_extent_stats {
+    uint64_t ndirty;
+    uint64_t dirty_bytes;
+    uint64_t nmuzzy;
+    uint64_t muzzy_bytes;
+    uint64_t nretained;
+    uint64_t retained_bytes;
+};
+
+struct jem_purge_stats {
+    uint64_t npurge;   /* sweeps */
+    uint64_t nmadvise; /* calls that gave memory back */
+    uint64_t purged;   /* pages given back by them */
+};
+
 struct jem_arena_stats {
     uint64_t exists;
     uint64_t nthreads;
+    uint64_t uptime;         /* in nanoseconds */
     uint64_t dirty_decay_ms; /* an int64_t's bits */
     uint64_t muzzy_decay_ms;
     uint64_t pactive; /* pages in use, and by kind */
@@ -45,15 +65,17 @@ struct jem_arena_stats {
     uint64_t pmuzzy;
     uint64_t mapped; /* bytes: in use, dirty and muzzy */
     uint64_t retained;
-    uint64_t resident; /* at most */
-    uint64_t nmadvise; /* calls that gave memory back */
-    uint64_t purged;   /* pages given back by them */
+    uint64_t resident;     /* at most */
+    uint64_t extent_avail; /* structures without pages */
+    struct jem_purge_stats dirty;
+    struct jem_purge_stats muzzy;
     struct jem_bin_stats small;
     uint64_t small_allocated;
     struct jem_lextent_stats large;
     uint64_t large_allocated;
     struct jem_bin_stats bins[JEM_SMALL_COUNT];
     struct jem_lextent_stats lextents[JEM_LARGE_COUNT];
+    struct jem_extent_stats extents[JEM_PAGE_CLASS_COUNT];
 };
 
 struct jem_heap_stats {
@@ -63,6 +85,7 @@ struct jem_heap_stats {
     uint64_t resident;
     uint64_t mapped;
     uint64_t retained;
+    uint64_t zero_reallocs;
 };
 
 struct jem_stats {

@@ -97,11 +97,19 @@ jem_tcache_init(
     tcache->counting = false;
     tcache->allocated_size = 0;
     tcache->deallocated_size = 0;
+    jem_tcache_reset_peak(tcache);
     tcache->settled = false;
     tcache->event_count = 0;
     tcache->collect_class = 0;
     tcache->leaf_index = UINTPTR_MAX;
     tcache->leaf = NULL;
+}
+
+void
+jem_tcache_reset_peak(struct jem_tcache *tcache)
+{
+    tcache->peak_size = 0;
+    tcache->peak_base = tcache->allocated_size - tcache->deallocated_size;
 }
 
 /* ---- flushing */

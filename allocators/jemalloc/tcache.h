@@ -60,6 +60,8 @@ struct jem_tcache {
     bool counting;    /* its thread's blocks are counted, and so it is off */
     uint64_t allocated_size;   /* [its thread] since counting */
     uint64_t deallocated_size; /* [its thread] */
+    uint64_t peak_size; /* [its thread] most of their difference above ... */
+    uint64_t peak_base; /* ... this, which it was when the peak began anew */
     bool settled; /* it stays with its arena: it has taken or given a block */
     unsigned event_count;   /* fills and flushes: the clock of collection */
     unsigned collect_class; /* whose turn it is */
@@ -93,6 +95,8 @@ void jem_tcache_spill(
     struct jem_tcache *tcache, unsigned size_class, void *block);
 /* Makes leaf the one of block, an address of ours. */
 void jem_tcache_move_leaf(struct jem_tcache *tcache, const void *block);
+/* The peak of what its thread has is from now on. */
+void jem_tcache_reset_peak(struct jem_tcache *tcache);
 /* Empties all bins. */
 void jem_tcache_drain(struct jem_tcache *tcache);
 
