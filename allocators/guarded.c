@@ -327,3 +327,34 @@ guarded_size(struct guarded *guarded, const void *block)
     mtx_unlock(&guarded->lock);
     return size;
 }
+
+/* ---- as sampled blocks */
+
+void *
+guarded_take_sampled(
+    struct guarded *guarded, struct sampled *sampled, size_t size, size_t align)
+{
+    size_t least = size > 8 ? 16 : 8;
+
+    if (!guarded_pick(guarded)) {
+        return NULL;
+    }
+    struct profile_sample *sample = sampled_add(sampled, size);
+    void *block =
+        guarded_take(guarded, size, align < least ? least : align, sample);
+    if (block == NULL && sample != NULL) {
+        sampled_remove(sampled, sample);
+    }
+    return block;
+}
+
+void
+guarded_give_sampled(
+    struct guarded *guarded, struct sampled *sampled, void *block)
+{
+    struct profile_sample *sample = guarded_give(guarded, block);
+
+    if (sample != NULL) {
+        sampled_remove(sampled, sample);
+    }
+}

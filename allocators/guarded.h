@@ -24,6 +24,7 @@
 #include "base/meta.h"
 #include "base/random.h"
 #include "base/sync.h"
+#include "sampled.h"
 
 struct guarded_slot;
 
@@ -59,5 +60,14 @@ guarded_owns(const struct guarded *guarded, const void *addr)
 }
 
 void *guarded_give(struct guarded *guarded, void *block); /* its tag */
+
+/* Perhaps a guarded block for one that is to be sampled: it is in the profile
+ * until it is given back. Its alignment is at least that of a size class. NULL
+ * when it is not to be. */
+void *guarded_take_sampled(struct guarded *guarded, struct sampled *sampled,
+    size_t size, size_t align);
+void guarded_give_sampled(
+    struct guarded *guarded, struct sampled *sampled, void *block);
+
 /* The size that was asked for, of a live block; at least 1. */
 size_t guarded_size(struct guarded *guarded, const void *block);

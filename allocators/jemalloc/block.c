@@ -80,19 +80,29 @@ take_uncached(struct jem_arena *arena, unsigned shard, unsigned class,
 /* The calling thread's, on the process's heap. */
 static _Thread_local struct sampler sampler TLS_INITIAL_EXEC;
 
-/* A block that is in the profile has an extent of its own: its class becomes a
- * large one. */
+/* A block that is in the profile is a guarded one, or has an extent of its own: a
+ * small class becomes a large one. Blocks of explicit arenas go with their arena,
+ * so they are not guarded. */
 static __attribute__((noinline)) void *
-take_sampled(struct jem_heap *heap, struct jem_arena *arena, unsigned *class,
+take_sampled(struct jem_heap *heap, struct jem_arena *arena, size_t size,
     size_t align, bool *zeroed)
 {
-    unsigned large = *class < JEM_SMALL_COUNT ? JEM_SMALL_COUNT : *class;
-    void *block = take_uncached(arena, 0, large, align, zeroed);
+    unsigned class = jem_block_class_for(size, align);
+    unsigned large = class < JEM_SMALL_COUNT ? JEM_SMALL_COUNT : class;
+    void *block = NULL;
 
+    if (arena != NULL && arena->index < heap->auto_count) {
+        block =
+            guarded_take_sampled(&heap->guarded, &heap->sampled, size, align);
+    }
+    if (block != NULL) {
+        *zeroed = true;
+        return block;
+    }
+    block = take_uncached(arena, 0, large, align, zeroed);
     if (block != NULL) {
         jem_owner_extent(jem_owner_get(block))->sample =
-            sampled_add(&heap->sampled, jem_class_size(*class));
-        *class = large;
+            sampled_add(&heap->sampled, jem_class_size(class));
     }
     return block;
 }
@@ -141,10 +151,12 @@ jem_block_take_from(struct jem_heap *heap, struct jem_tcache *tcache,
     if (class == JEM_CLASS_NONE) {
         return NULL;
     }
+    size_t usable_size = jem_class_size(class);
     void *block = NULL;
     if (heap->sampled.on && jem_heap_samples(heap) &&
-        sampled_pick(&heap->sampled, &sampler, jem_class_size(class))) {
-        block = take_sampled(heap, arena, &class, align, &zeroed);
+        sampled_pick(&heap->sampled, &sampler, usable_size)) {
+        block = take_sampled(heap, arena, size, align, &zeroed);
+        usable_size = block == NULL ? usable_size : jem_block_size(heap, block);
     }
     if (block == NULL) {
         block = take_class(tcache, arena, class, align, &zeroed);
@@ -155,9 +167,9 @@ jem_block_take_from(struct jem_heap *heap, struct jem_tcache *tcache,
     if (zero && !zeroed) {
         memset(block, 0, size);
     } else if (!zero) {
-        fill_fresh(heap, block, jem_class_size(class));
+        fill_fresh(heap, block, usable_size);
     }
-    count_bytes(heap, jem_class_size(class), 0);
+    count_bytes(heap, usable_size, 0);
     return block;
 }
 
@@ -188,12 +200,24 @@ jem_block_class(struct jem_heap *heap, const void *block)
     return class;
 }
 
+size_t
+jem_block_size(struct jem_heap *heap, const void *block)
+{
+    return guarded_owns(&heap->guarded, block)
+               ? guarded_size(&heap->guarded, block)
+               : jem_class_size(jem_block_class(heap, block));
+}
+
 bool
 jem_block_serves(
     struct jem_heap *heap, const void *block, size_t size, size_t align)
 {
-    unsigned class = jem_block_class(heap, block);
     unsigned wanted = jem_block_class_for(size, align);
+    if (guarded_owns(&heap->guarded, block)) {
+        return wanted ==
+               jem_block_class_for(guarded_size(&heap->guarded, block), align);
+    }
+    unsigned class = jem_block_class(heap, block);
     return class == wanted || (heap->sampled.on && wanted < JEM_SMALL_COUNT &&
                                   class == JEM_SMALL_COUNT);
 }
@@ -227,6 +251,11 @@ give_uncached(struct jem_heap *heap, unsigned class, void *block)
 void
 jem_block_give(struct jem_heap *heap, struct jem_tcache *tcache, void *block)
 {
+    if (guarded_owns(&heap->guarded, block)) {
+        count_bytes(heap, 0, guarded_size(&heap->guarded, block));
+        guarded_give_sampled(&heap->guarded, &heap->sampled, block);
+        return;
+    }
     unsigned class = jem_block_class(heap, block);
     if (heap->options.check_free) {
         check_not_free(class, block);
@@ -259,6 +288,9 @@ jem_block_give(struct jem_heap *heap, struct jem_tcache *tcache, void *block)
 bool
 jem_block_resize_to(struct jem_heap *heap, void *block, unsigned size_class)
 {
+    if (guarded_owns(&heap->guarded, block)) {
+        return false;
+    }
     unsigned old_class = jem_block_class(heap, block);
     if (size_class == old_class) {
         return true;

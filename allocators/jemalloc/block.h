@@ -30,11 +30,13 @@ void jem_block_give(
 bool jem_block_resize(struct jem_heap *heap, void *block, size_t size);
 bool jem_block_resize_to(
     struct jem_heap *heap, void *block, unsigned size_class);
-/* The class of a block, checked to be one of this heap. */
+/* The bytes of a block that its holder may use; of any block of this heap. */
+size_t jem_block_size(struct jem_heap *heap, const void *block);
 /* True when a block of that size and alignment would be of this one's class; a
  * sampled small block is of the least large one. */
 bool jem_block_serves(
     struct jem_heap *heap, const void *block, size_t size, size_t align);
+/* The class of a block, checked to be one of this heap; not of a guarded one. */
 unsigned jem_block_class(struct jem_heap *heap, const void *block);
 
 /* The class that serves size at a multiple of align; JEM_CLASS_NONE when none

@@ -382,6 +382,8 @@ const struct jem_ctl_row jem_ctl_rows[] = {
     OPTION_NUMBER("lg_prof_sample", JEM_CTL_SIZE, lg_prof_sample),
     OPTION_NUMBER("lg_prof_interval", JEM_CTL_SSIZE, lg_prof_interval),
     OPTION_FLAG("prof_active", prof_active),
+    OPTION_NUMBER("guarded", JEM_CTL_SIZE, guarded),
+    OPTION_NUMBER("guarded_slots", JEM_CTL_SIZE, guarded_slots),
     OPTION_FLAG("prof_final", prof_final),
     READ("opt.prof_prefix", JEM_CTL_TEXT, get_prof_prefix, 0),
     OPTION_FLAG("stats_print", stats_print),

@@ -138,7 +138,7 @@ jem_mallocx(size_t size, int flags)
 static size_t
 usable_size(const void *block)
 {
-    return jem_class_size(jem_block_class(jem_heap_main(), block));
+    return jem_block_size(jem_heap_main(), block);
 }
 
 static bool

@@ -329,6 +329,8 @@ init_profile(struct jem_heap *heap)
     };
 
     sampled_init(&heap->sampled, &heap->meta, &sampled_form, &sampled_options);
+    guarded_init(&heap->guarded, &heap->meta, JEM_NAME, options->guarded,
+        options->guarded_slots);
 }
 
 __attribute__((destructor)) static void

@@ -22,6 +22,7 @@
 
 #include "base/local.h"
 #include "base/meta.h"
+#include "guarded.h"
 #include "jemalloc/arena.h"
 #include "jemalloc/options.h"
 #include "jemalloc/tcache.h"
@@ -36,6 +37,7 @@ struct jem_heap {
     struct meta meta;
     struct jem_options options;     /* the decay times: [arenas_lock] */
     struct sampled sampled;         /* off on all heaps but the process's */
+    struct guarded guarded;         /* likewise: some of the sampled blocks */
     _Atomic bool samples;           /* ... and goes on taking samples */
     _Atomic uint64_t zero_reallocs; /* realloc(block, 0), ever */
     size_t own_size;                /* of the mapping that this stands in */

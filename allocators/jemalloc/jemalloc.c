@@ -14,6 +14,7 @@
  *   apart    base/meta.c   memory for all these structures
  *   whole    heap.c        arenas, threads, options
  *            block.c       a block taken, resized, given back
+ *   sampled  ../sampled.c  the profile; ../guarded.c: blocks on guarded pages
  *   by name  ctl.c         mallctl: ctl_names.c is the table
  *            stats.c       what is counted, report.c prints it
  *
@@ -95,7 +96,7 @@ ops_realloc(struct heap *any, void *block, size_t size)
     }
     void *moved = take(heap, size, ALIGN_DEFAULT, false);
     if (moved != NULL) {
-        size_t old_size = jem_class_size(jem_block_class(heap, block));
+        size_t old_size = jem_block_size(heap, block);
         memcpy(moved, block, old_size < size ? old_size : size);
         give(heap, block);
     }
@@ -114,8 +115,7 @@ ops_memalign(struct heap *any, size_t align, size_t size)
 static size_t
 ops_usable_size(struct heap *any, const void *block)
 {
-    return block == NULL ? 0
-                         : jem_class_size(jem_block_class(heap_of(any), block));
+    return block == NULL ? 0 : jem_block_size(heap_of(any), block);
 }
 
 static void

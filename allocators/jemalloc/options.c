@@ -25,6 +25,7 @@ static const struct jem_options defaults = {
     .tcache = true,
     .retain = true,
     .prof_active = true,
+    .guarded_slots = 64,
     .lg_prof_sample = 19,
     .lg_prof_interval = -1,
     .prof_prefix = "jeprof",
@@ -78,6 +79,8 @@ jem_options_read(struct jem_options *options)
         {"prof_prefix", ENV_TEXT, &options->prof_prefix,
             &options->prof_prefix_size, 0, 0},
         {"prof_final", ENV_FLAG, &options->prof_final, NULL, 0, 0},
+        {"guarded", ENV_SIZE, &options->guarded, NULL, 0, UINT32_MAX},
+        {"guarded_slots", ENV_SIZE, &options->guarded_slots, NULL, 1, 4096},
         {"lg_prof_interval", ENV_NUMBER, &options->lg_prof_interval, NULL,
             (uint64_t)-1, 62},
         {"stats_print_opts", ENV_TEXT, &letters, &letter_count, 0, 0},
@@ -86,6 +89,7 @@ jem_options_read(struct jem_options *options)
         sizeof known / sizeof known[0], &bad_count);
     options->thp = (enum jem_thp)thp.chosen;
     options->junk = (enum jem_junk)junk.chosen;
+    options->prof = options->prof || options->guarded != 0;
     keep_letters(options, letters, letter_count);
     if (bad_count != 0 && options->abort_conf) {
         abort();

@@ -22,6 +22,9 @@
  *   lg_prof_sample     a sample every 2^N bytes; 19
  *   prof_prefix        of its files' names; jeprof
  *   prof_final         on: a file at exit
+ *   guarded            of so many sampled blocks one lies between guard pages; 0:
+ *                      none. It turns prof on
+ *   guarded_slots      at most so many of them at a time; 64
  *   lg_prof_interval   a file each time 2^N bytes have been allocated; -1: none
  *   stats_print        on: statistics are printed at exit
  *   stats_print_opts   letters for them, as jem_malloc_stats_print takes them
@@ -64,6 +67,8 @@ struct jem_options {
     bool prof;
     bool prof_active;
     bool prof_final;
+    uint64_t guarded;
+    uint64_t guarded_slots;
     int64_t lg_prof_sample;
     int64_t lg_prof_interval;
     const char *prof_prefix; /* its length is beside it */

@@ -60,30 +60,12 @@ take_large(struct tcm_heap *heap, size_t size, size_t align, bool *zeroed)
     return span->addr;
 }
 
-/* On a page between guard pages; NULL when that is not to be. Its alignment is
- * that of a class. */
-static void *
-take_guarded(struct tcm_heap *heap, size_t size, size_t align)
-{
-    size_t least = size > 8 ? 16 : 8;
-
-    if (!guarded_pick(&heap->guarded)) {
-        return NULL;
-    }
-    struct profile_sample *sample = sampled_add(&heap->sampled, size);
-    void *block = guarded_take(
-        &heap->guarded, size, align < least ? least : align, sample);
-    if (block == NULL && sample != NULL) {
-        sampled_remove(&heap->sampled, sample);
-    }
-    return block;
-}
-
 /* A block of any size that is in the profile: it has pages of its own. */
 static __attribute__((noinline)) void *
 take_sampled(struct tcm_heap *heap, size_t size, size_t align, bool *zeroed)
 {
-    void *block = take_guarded(heap, size, align);
+    void *block =
+        guarded_take_sampled(&heap->guarded, &heap->sampled, size, align);
 
     if (block != NULL) {
         *zeroed = true;
@@ -203,21 +185,11 @@ give_object(struct tcm_heap *heap, unsigned size_class, void *object)
     }
 }
 
-static void
-give_guarded(struct tcm_heap *heap, void *block)
-{
-    struct profile_sample *sample = guarded_give(&heap->guarded, block);
-
-    if (sample != NULL) {
-        sampled_remove(&heap->sampled, sample);
-    }
-}
-
 void
 tcm_block_give(struct tcm_heap *heap, void *block)
 {
     if (guarded_owns(&heap->guarded, block)) {
-        give_guarded(heap, block);
+        guarded_give_sampled(&heap->guarded, &heap->sampled, block);
         return;
     }
     void *owner = owner_of(heap, block);
