@@ -34,9 +34,13 @@
 #define PATH_SIZE        4096
 #define TICK_RUNS        64 /* for people */
 #define STALL_NS         (5 * SECOND_NS)
+#define HANG_NS          (10 * SECOND_NS) /* of CPU time */
+#define STOP_NS          (2 * SECOND_NS)  /* for the run at hand, on a signal */
 
-/* Where the child is, for its parent. */
+/* Where the child is, for its parent, who takes the signals: a terminal sends
+ * them to both, a script to the one that it knows. */
 struct place {
+    _Atomic bool stop;
     _Atomic uint64_t run_count, op_total, program_count;
     _Atomic unsigned target, finding_count;
 };
@@ -465,7 +469,7 @@ explore_targets(struct session *session)
     const char *error = NULL;
     uint64_t runs_max = explore->runs_max;
     for (unsigned i = 0; error == NULL && i < session->target_count; i++) {
-        if (atomic_load(&cli_stop)) {
+        if (atomic_load(&session->place->stop)) {
             break;
         }
         uint64_t now_ns = supervisor_now_ns();
@@ -498,7 +502,9 @@ static int
 be_child(struct session *session)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    cli_catch_signals();
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     const char *lack = observe_init();
     if (lack == NULL && !crash_init()) {
         lack = "no signal handlers can be installed";
@@ -521,13 +527,34 @@ be_child(struct session *session)
  * In the parent.
  */
 
+/* The last line in the child's stead; its line of progress may still be there.
+ */
+static int
+end_report(struct session *session)
+{
+    const struct place *place = session->place;
+    bool good = report_end(&session->report, atomic_load(&place->op_total),
+        atomic_load(&place->run_count));
+    return session->report.finding_count > 0 ? STATUS_FINDING
+           : good                            ? STATUS_OK
+                                             : STATUS_CANNOT_RUN;
+}
+
+static void
+take_over_report(struct session *session)
+{
+    struct report *report = &session->report;
+    report->finding_count = atomic_load(&session->place->finding_count);
+    report->progress_shown = report->has_progress_line;
+}
+
 /* The child is dead and said no last line. */
 static int
 tell_death(struct session *session, const char *how)
 {
     const struct place *place = session->place;
     session->target = atomic_load(&place->target);
-    session->report.finding_count = atomic_load(&place->finding_count);
+    take_over_report(session);
     static struct result result = {.kind = RESULT_FINDING};
     result.finding.kind = VERDICT_CRASH;
     result.finding.op_kind = OP_KIND_COUNT;
@@ -547,27 +574,57 @@ tell_death(struct session *session, const char *how)
         .file = "-",
     };
     report_finding(&session->report, &told);
-    report_end(&session->report, atomic_load(&place->op_total),
-        atomic_load(&place->run_count));
-    return STATUS_FINDING;
+    return end_report(session);
 }
 
-/* Past its time, and no run has ended since for long: a machine with much else
- * to do makes it late, and only a target that does not come back stops it. */
-static bool
-is_stalled(const struct session *session)
+/* CPU time of a process, without the children that it has made. */
+static uint64_t
+used_ns(pid_t pid)
 {
-    static uint64_t last_count = UINT64_MAX, since_ns;
+    clockid_t clock;
+    struct timespec used = {0};
+    if (clock_getcpuclockid(pid, &clock) != 0 ||
+        clock_gettime(clock, &used) != 0) {
+        return 0;
+    }
+    return (uint64_t)used.tv_sec * SECOND_NS + (uint64_t)used.tv_nsec;
+}
+
+enum pace { PACE_GOOD, PACE_LATE, PACE_HANGS };
+
+/* Past its time, and no run has ended since for long. A machine with much else
+ * to do makes a long run late; one that has used so much of the CPU hangs. */
+static enum pace
+judge_pace(const struct session *session, pid_t pid)
+{
+    static uint64_t last_count = UINT64_MAX, since_ns, since_used_ns;
     uint64_t now_ns = supervisor_now_ns();
     uint64_t count = atomic_load(&session->place->run_count);
     if (count != last_count) {
         last_count = count;
         since_ns = now_ns;
+        since_used_ns = used_ns(pid);
     }
     uint64_t end_ns = session->begun_ns + session->time_ns +
                       session->time_ns / 10 + 2 * SECOND_NS;
     end_ns = since_ns > end_ns ? since_ns : end_ns;
-    return session->time_ns > 0 && now_ns > end_ns + STALL_NS;
+    if (session->time_ns == 0 || now_ns <= end_ns + STALL_NS) {
+        return PACE_GOOD;
+    }
+    return used_ns(pid) >= since_used_ns + HANG_NS ? PACE_HANGS : PACE_LATE;
+}
+
+/* A signal has come, and the run at hand does not end. */
+static bool
+is_overdue(struct session *session)
+{
+    static uint64_t since_ns;
+    if (!atomic_load(&cli_stop)) {
+        return false;
+    }
+    atomic_store(&session->place->stop, true);
+    since_ns = since_ns == 0 ? supervisor_now_ns() : since_ns;
+    return supervisor_now_ns() > since_ns + STOP_NS;
 }
 
 static int
@@ -577,11 +634,19 @@ wait_for_child(struct session *session, pid_t pid)
     char how[64];
     while (waitpid(pid, &status, WNOHANG) == 0) {
         nanosleep(&(struct timespec){0, 20000000}, NULL);
-        if (is_stalled(session)) {
-            kill(pid, SIGKILL);
-            waitpid(pid, &status, 0);
+        enum pace pace = judge_pace(session, pid);
+        if (pace == PACE_GOOD && !is_overdue(session)) {
+            continue;
+        }
+        kill(pid, SIGKILL);
+        waitpid(pid, &status, 0);
+        if (pace == PACE_HANGS) {
             return tell_death(session, "it did not end in time");
         }
+        take_over_report(session);
+        report_note(&session->report,
+            "malstrom explore: the last run was not waited for");
+        return end_report(session);
     }
     if (WIFEXITED(status)) {
         return WEXITSTATUS(status);
@@ -606,7 +671,7 @@ begin_session(struct session *session)
     session->explore.found = on_finding;
     session->explore.tick = on_tick;
     session->explore.arg = session;
-    session->explore.stop = &cli_stop;
+    session->explore.stop = &session->place->stop;
     session->explore.generate = scenario_collide.generate;
     report_init(&session->report, session->is_json);
     session->begun_ns = supervisor_now_ns();
@@ -660,6 +725,7 @@ run(const struct command *command, int argc, char **argv)
         session.target_count = alloc_all[i + 1] == NULL ? (unsigned)i + 1 : 0;
     }
     begin_session(&session);
+    cli_catch_signals();
     print_start(&session);
     pid_t pid = fork();
     if (pid < 0) {

@@ -200,7 +200,9 @@ print_finding(const struct report_finding *finding)
     if (finding->note != NULL) {
         printf("  %s\n", finding->note);
     }
-    printf("replay: %s\n", replay_of(finding, replay, sizeof replay));
+    if (strcmp(finding->file, "-") != 0) { /* it could be written */
+        printf("replay: %s\n", replay_of(finding, replay, sizeof replay));
+    }
     fflush(stdout);
 }
 

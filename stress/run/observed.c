@@ -20,6 +20,16 @@
 #include "program/text.h"
 #include "run/play.h"
 
+/* Of a block that is larger only the beginning is watched: each byte costs the
+ * runtime some of its own. */
+#define WATCHED_MAX ((size_t)4 << 20)
+
+static size_t
+watched(const struct block *block)
+{
+    return block->usable < WATCHED_MAX ? block->usable : WATCHED_MAX;
+}
+
 /* Whoever holds the block comes after whoever held it before. From here on it
  * is the target's, if the call takes it. */
 static bool
@@ -30,7 +40,7 @@ watch_before(struct observer *watch, struct call *call)
     if (block != NULL && block->addr != NULL) {
         observe_acquire(block);
         if (call->kind != OP_USABLE_SIZE && call->kind != OP_TOUCH) {
-            observe_block_given(block->addr, block->usable);
+            observe_block_given(block->addr, watched(block));
         }
     }
     return true;
@@ -43,7 +53,7 @@ watch_after(struct observer *watch, struct call *call)
     const struct block *block = call->block;
     if (block != NULL && block->addr != NULL) {
         if (call->kind != OP_USABLE_SIZE && call->kind != OP_TOUCH) {
-            observe_block_taken(block->addr, block->usable);
+            observe_block_taken(block->addr, watched(block));
         }
         observe_release(block);
     }
