@@ -76,3 +76,27 @@ assert_dies(void (*fn)(void *arg), void *arg, const char *message)
             (unsigned)status, message, text);
     }
 }
+
+/* fn(&i) dies with messages[i], for each i below count. */
+static inline void
+assert_each_dies(
+    void (*fn)(void *index), const char *const *messages, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        assert_dies(fn, &i, messages[i]);
+    }
+}
+
+/* What fn(arg) writes to stderr holds the text; of no text, it is nothing. */
+static inline void
+assert_prints(void (*fn)(void *arg), void *arg, const char *text)
+{
+    char printed[DEATH_TEXT_MAX];
+    int status = death_capture(fn, arg, printed);
+
+    assert_int_equal(status, 0);
+    if (text == NULL ? printed[0] != '\0' : strstr(printed, text) == NULL) {
+        fail_msg(
+            "wanted \"%s\", got \"%s\"", text == NULL ? "" : text, printed);
+    }
+}

@@ -18,6 +18,7 @@
  *   I2  No two ranges of one state touch.
  *   I3  count[state] is the sum over the ranges of that state.
  *   I4  No two mappings touch.
+ *   I5  mapped_count is the sum over the mappings.
  */
 #include "tcmalloc/hugecache.h"
 
@@ -404,9 +405,29 @@ tcm_hugecache_release(struct tcm_hugecache *cache, size_t keep)
     return released;
 }
 
+static void
+check_mappings(const struct tcm_hugecache *cache)
+{
+    const struct tcm_mapping *mapping, *other;
+    size_t sum = 0;
+
+    for (mapping = cache->mappings; mapping != NULL; mapping = mapping->next) {
+        const char *end = mapping->addr + mapping->size;
+
+        for (other = cache->mappings; other != NULL; other = other->next) {
+            CHECK(other == mapping || end < other->addr ||
+                  other->addr + other->size < mapping->addr); /* I4 */
+        }
+        sum += mapping->size;
+    }
+    CHECK(sum >> TCM_HUGEPAGE_SHIFT == cache->mapped_count); /* I5 */
+}
+
 void
 tcm_hugecache_check(const struct tcm_hugecache *cache)
 {
+    check_mappings(cache);
+    tcm_pool_check(&cache->ranges);
     for (unsigned state = 0; state < TCM_RANGE_STATES; state++) {
         const struct tree *by_addr = &cache->by_addr[state];
         const char *last_end = NULL;

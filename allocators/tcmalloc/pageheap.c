@@ -491,6 +491,9 @@ void
 tcm_pageheap_check(struct tcm_pageheap *pageheap)
 {
     mtx_lock(&pageheap->lock);
+    tcm_pool_check(&pageheap->few_objects);
+    tcm_pool_check(&pageheap->many_objects);
+    tcm_pool_check(&pageheap->hugepages);
     tcm_filler_check(&pageheap->filler);
     tcm_hugecache_check(&pageheap->hugecache);
     check_large_locked(pageheap);

@@ -26,3 +26,6 @@ void tcm_pool_init(struct tcm_pool *pool, struct meta *meta, size_t size);
 /* Memory that holds anything. */
 void *tcm_pool_take(struct tcm_pool *pool);
 void tcm_pool_give(struct tcm_pool *pool, void *structure);
+
+void tcm_pool_check(const struct tcm_pool *pool); /* aborts if broken */
+void tcm_pool_dump(const struct tcm_pool *pool, int fd);
