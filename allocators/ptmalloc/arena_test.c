@@ -5,39 +5,25 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/death.h"
-#include "base/pages.h"
 #include "base/random.h"
 #include "ptmalloc/arena.h"
-#include "ptmalloc/heap.h"
+#include "ptmalloc/testheap.h"
 
-#define KIB   ((size_t)1 << 10)
-#define MIB   ((size_t)1 << 20)
 #define SLOTS 300
 
-static struct ptm_heap *heap;
 static struct ptm_arena *arena;
 
 static int
 set_up(void **state)
 {
-    (void)state;
-    heap = ptm_heap_new();
+    if (open_heap(state) != 0) {
+        return 1;
+    }
     arena = ptm_heap_peek_arena(heap, 0);
     heap->tuning.trim_threshold = SIZE_MAX; /* only where a test sets it */
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    (void)state;
-    ptm_heap_delete(heap);
     return 0;
 }
 
@@ -252,9 +238,7 @@ static void
 check_finds_each_broken_invariant(void **state)
 {
     (void)state;
-    for (unsigned which = 0; which < 2; which++) {
-        assert_dies(break_arena, &which, "check failed: ");
-    }
+    assert_all_found(break_arena, 2);
 }
 
 static void
@@ -281,26 +265,16 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            neighbours_are_joined_in_every_order, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            aligned_chunks_give_their_edges_back, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            chunks_grow_into_what_is_free_behind_them, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            a_long_top_is_given_back, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            used_up_subheaps_are_left_and_come_back, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            trim_purges_free_chunks_inside, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            random_work_leaves_it_whole_and_empty, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            out_of_memory_changes_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            check_finds_each_broken_invariant, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            dump_shows_its_parts, set_up, tear_down),
+        HEAP_TEST(neighbours_are_joined_in_every_order, set_up),
+        HEAP_TEST(aligned_chunks_give_their_edges_back, set_up),
+        HEAP_TEST(chunks_grow_into_what_is_free_behind_them, set_up),
+        HEAP_TEST(a_long_top_is_given_back, set_up),
+        HEAP_TEST(used_up_subheaps_are_left_and_come_back, set_up),
+        HEAP_TEST(trim_purges_free_chunks_inside, set_up),
+        HEAP_TEST(random_work_leaves_it_whole_and_empty, set_up),
+        HEAP_TEST(out_of_memory_changes_nothing, set_up),
+        HEAP_TEST(check_finds_each_broken_invariant, set_up),
+        HEAP_TEST(dump_shows_its_parts, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

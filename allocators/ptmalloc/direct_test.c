@@ -5,36 +5,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/death.h"
-#include "base/pages.h"
 #include "ptmalloc/block.h"
 #include "ptmalloc/direct.h"
-
-#define KIB ((size_t)1 << 10)
-#define MIB ((size_t)1 << 20)
-
-static struct ptm_heap *heap;
-
-static int
-set_up(void **state)
-{
-    (void)state;
-    heap = ptm_heap_new();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    (void)state;
-    ptm_heap_delete(heap);
-    return 0;
-}
+#include "ptmalloc/testheap.h"
 
 static struct chunk *
 map(size_t size, size_t align)
@@ -152,9 +128,7 @@ static void
 check_finds_each_broken_invariant(void **state)
 {
     (void)state;
-    for (unsigned which = 0; which < 2; which++) {
-        assert_dies(break_direct, &which, "check failed: ");
-    }
+    assert_all_found(break_direct, 2);
 }
 
 static void
@@ -181,20 +155,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            mapping_has_every_alignment, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            mapping_grows_and_shrinks_with_its_contents, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            refusals_change_nothing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            threshold_follows_use, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            no_more_mappings_than_allowed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            check_finds_each_broken_invariant, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            dump_tells_each_mapping, set_up, tear_down),
+        HEAP_TEST(mapping_has_every_alignment, open_heap),
+        HEAP_TEST(mapping_grows_and_shrinks_with_its_contents, open_heap),
+        HEAP_TEST(refusals_change_nothing, open_heap),
+        HEAP_TEST(threshold_follows_use, open_heap),
+        HEAP_TEST(no_more_mappings_than_allowed, open_heap),
+        HEAP_TEST(check_finds_each_broken_invariant, open_heap),
+        HEAP_TEST(dump_tells_each_mapping, open_heap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

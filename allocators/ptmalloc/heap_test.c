@@ -6,34 +6,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <cmocka.h>
 
-#include "base/death.h"
-#include "base/pages.h"
 #include "ptmalloc/block.h"
-#include "ptmalloc/heap.h"
 #include "ptmalloc/inspect.h"
 #include "ptmalloc/returned.h"
-
-static struct ptm_heap *heap;
-
-static int
-set_up(void **state)
-{
-    (void)state;
-    heap = ptm_heap_new();
-    return heap == NULL;
-}
-
-static int
-tear_down(void **state)
-{
-    (void)state;
-    ptm_heap_delete(heap);
-    return 0;
-}
+#include "ptmalloc/testheap.h"
 
 static void *
 run(void *(*body)(void *), void *arg)
@@ -305,33 +284,22 @@ static void
 check_finds_each_broken_invariant(void **state)
 {
     (void)state;
-    for (unsigned which = 0; which < 2; which++) {
-        assert_dies(break_heap, &which, "check failed: ");
-    }
+    assert_all_found(break_heap, 2);
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            arenas_of_dead_threads_are_used_again, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            arenas_grow_to_the_limit_and_are_shared_evenly, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            a_busy_arena_is_passed_by, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            other_arena_serves_when_one_is_out_of_memory, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            a_thread_that_begins_by_freeing_joins_that_arena, set_up,
-            tear_down),
-        cmocka_unit_test_setup_teardown(
-            caches_are_flushed_at_thread_exit, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            a_forked_child_has_a_whole_heap, set_up, tear_down),
+        HEAP_TEST(arenas_of_dead_threads_are_used_again, open_heap),
+        HEAP_TEST(arenas_grow_to_the_limit_and_are_shared_evenly, open_heap),
+        HEAP_TEST(a_busy_arena_is_passed_by, open_heap),
+        HEAP_TEST(other_arena_serves_when_one_is_out_of_memory, open_heap),
+        HEAP_TEST(a_thread_that_begins_by_freeing_joins_that_arena, open_heap),
+        HEAP_TEST(caches_are_flushed_at_thread_exit, open_heap),
+        HEAP_TEST(a_forked_child_has_a_whole_heap, open_heap),
         cmocka_unit_test(heap_that_cannot_be_made_is_null),
-        cmocka_unit_test_setup_teardown(
-            check_finds_each_broken_invariant, set_up, tear_down),
+        HEAP_TEST(check_finds_each_broken_invariant, open_heap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,36 +6,26 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <cmocka.h>
 
-#include "base/death.h"
-#include "ptmalloc/heap.h"
 #include "ptmalloc/returned.h"
+#include "ptmalloc/testheap.h"
 
 #define SIZE    ((size_t)112)
 #define BIN     ((unsigned)(SIZE / CHUNK_ALIGN))
 #define THREADS 4
 #define ROUNDS  2000
 
-static struct ptm_heap *heap;
 static struct ptm_arena *arena;
 
 static int
 set_up(void **state)
 {
-    (void)state;
-    heap = ptm_heap_new();
+    if (open_heap(state) != 0) {
+        return 1;
+    }
     arena = ptm_heap_peek_arena(heap, 0);
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    (void)state;
-    ptm_heap_delete(heap);
     return 0;
 }
 
@@ -187,25 +177,18 @@ static void
 check_finds_each_broken_invariant(void **state)
 {
     (void)state;
-    for (unsigned which = 0; which < 3; which++) {
-        assert_dies(break_returned, &which, "check failed: ");
-    }
+    assert_all_found(break_returned, 3);
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            batches_come_off_whole_newest_first, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            freed_in_earnest_they_join_the_top, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            each_visits_every_chunk_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            no_batch_is_lost_between_threads, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            check_finds_each_broken_invariant, set_up, tear_down),
+        HEAP_TEST(batches_come_off_whole_newest_first, set_up),
+        HEAP_TEST(freed_in_earnest_they_join_the_top, set_up),
+        HEAP_TEST(each_visits_every_chunk_once, set_up),
+        HEAP_TEST(no_batch_is_lost_between_threads, set_up),
+        HEAP_TEST(check_finds_each_broken_invariant, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,37 +6,27 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "alloc.h"
-#include "base/death.h"
 #include "ptmalloc/block.h"
 #include "ptmalloc/inspect.h"
 #include "ptmalloc/returned.h"
+#include "ptmalloc/testheap.h"
 
 #define SIZE ((size_t)112) /* the chunk of a request of 100 */
 #define BIN  ((unsigned)(SIZE / CHUNK_ALIGN))
 
-static struct ptm_heap *heap;
 static struct ptm_tcache *tcache;
 
 static int
 set_up(void **state)
 {
-    (void)state;
-    heap = ptm_heap_new();
+    if (open_heap(state) != 0) {
+        return 1;
+    }
     tcache = ptm_heap_tcache(heap);
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    (void)state;
-    ptm_heap_delete(heap);
     return 0;
 }
 
@@ -252,9 +242,7 @@ static void
 check_finds_each_broken_invariant(void **state)
 {
     (void)state;
-    for (unsigned which = 0; which < 5; which++) {
-        assert_dies(break_tcache, &which, "check failed: ");
-    }
+    assert_all_found(break_tcache, 5);
 }
 
 static void
@@ -281,24 +269,16 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            last_freed_is_first_taken, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(refills_grow, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            a_full_bin_returns_its_older_half, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            a_returned_batch_becomes_the_list, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            a_chunk_goes_back_to_its_own_arena, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            large_bins_serve_what_fits, set_up, tear_down),
+        HEAP_TEST(last_freed_is_first_taken, set_up),
+        HEAP_TEST(refills_grow, set_up),
+        HEAP_TEST(a_full_bin_returns_its_older_half, set_up),
+        HEAP_TEST(a_returned_batch_becomes_the_list, set_up),
+        HEAP_TEST(a_chunk_goes_back_to_its_own_arena, set_up),
+        HEAP_TEST(large_bins_serve_what_fits, set_up),
         cmocka_unit_test(cache_bins_go_by_size),
-        cmocka_unit_test_setup_teardown(
-            links_do_not_show_addresses, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            check_finds_each_broken_invariant, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            dump_tells_each_bin_in_use, set_up, tear_down),
+        HEAP_TEST(links_do_not_show_addresses, set_up),
+        HEAP_TEST(check_finds_each_broken_invariant, set_up),
+        HEAP_TEST(dump_tells_each_bin_in_use, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
