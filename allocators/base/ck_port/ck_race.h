@@ -2,6 +2,7 @@
  * ck_race.h - programs on Concurrency Kit that are correct by its documentation
  *
  *     ck_race_locks.c, ck_race_queues.c, ck_race_sets.c --> ck_race_orders.c
+ *         --> ck_race_run.c
  *         --> ck_race_test.c (ThreadSanitizer), the observed runner's tests
  *
  * Each hands plain memory from thread to thread through one structure of CK, and
@@ -39,6 +40,11 @@ extern const struct race_program *const race_lists[]; /* ends with NULL */
 
 /* NULL when there is none of that name. */
 const struct race_program *race_find(const char *name);
+
+/* Runs the program in threads of its own, each of which first calls meet, if
+ * there is one, with their number. */
+void race_run(
+    const struct race_program *program, void (*meet)(unsigned threads));
 
 /* What to take away from whom (ck_weaken.h) so that a race is there. */
 struct race_weakening {

@@ -10,7 +10,7 @@
  *     ck_race_test PROGRAM [ORDERS ROLES]   one program, in this process
  */
 #include <errno.h>
-#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -25,20 +25,11 @@
 
 #include "base/ck_port/ck_race.h"
 
-unsigned weaken_orders;
-unsigned weaken_roles;
-_Thread_local unsigned weaken_role;
-
 enum { TSAN_STATUS = 66, LIMIT_S = 30, TESTS_MAX = 128 };
 
 /*
  * The child: one program, here and now.
  */
-struct racer {
-    const struct race_program *program;
-    unsigned me;
-    pthread_t thread;
-};
 
 /* All start together. Relaxed, so that nothing else is ordered by it. */
 static void
@@ -52,37 +43,11 @@ wait_for_all(unsigned threads)
     }
 }
 
-static void *
-race(void *arg)
-{
-    const struct racer *racer = arg;
-    bool takes = racer->program->take != NULL && racer->me % 2 == 1;
-
-    wait_for_all(racer->program->threads);
-    weaken_role = takes ? RACE_TAKER : RACE_GIVER;
-    (takes ? racer->program->take : racer->program->give)(racer->me);
-    return NULL;
-}
-
 static int
 run_program(const struct race_program *program)
 {
-    struct racer racers[RACE_THREADS];
-
     (void)alarm(LIMIT_S);
-    if (program->start != NULL) {
-        program->start();
-    }
-    for (unsigned i = 0; i < program->threads; i++) {
-        racers[i] = (struct racer){.program = program, .me = i};
-        CHECK(pthread_create(&racers[i].thread, NULL, race, &racers[i]) == 0);
-    }
-    for (unsigned i = 0; i < program->threads; i++) {
-        CHECK(pthread_join(racers[i].thread, NULL) == 0);
-    }
-    if (program->finish != NULL) {
-        program->finish();
-    }
+    race_run(program, wait_for_all);
     return 0;
 }
 
