@@ -26,7 +26,7 @@
 #include "base/sync.h"
 #include "base/thread.h"
 
-/* Stands first in a design's object. */
+/* Stands in a design's object. */
 struct local {
     struct local *next, *prev; /* [set.lock] in used or spare */
 };

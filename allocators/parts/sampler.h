@@ -36,6 +36,13 @@ sampler_pass(struct sampler *sampler, size_t size)
     return __builtin_expect(sampler->left >= 0, 1);
 }
 
+/* True when sampler_pass would be, for a caller that may yet not allocate. */
+static inline bool
+sampler_covers(const struct sampler *sampler, size_t size)
+{
+    return sampler->left >= (int64_t)size;
+}
+
 /* After sampler_pass said no. True: the block is sampled. A new sampler is first
  * seeded, and its first point drawn. mean is at least 1. */
 bool sampler_point(struct sampler *sampler, uint64_t mean, uint64_t seed);

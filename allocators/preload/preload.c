@@ -4,8 +4,10 @@
  *     a program's malloc --> this --> PREFIXmalloc of the design
  *
  * Compiled once for each design, with PRELOAD_PREFIX and PRELOAD_HEADER. The
- * compiler makes each function a jump. Every name of glibc's malloc is here:
- * one that is missing would reach glibc's own heap with a block of ours.
+ * compiler makes each function a jump; malloc and free, where a jump would be a
+ * tenth of the call, are names that the linker gives the design's functions (the
+ * CMake file above). With those every name of glibc's malloc is here: one that
+ * is missing would reach glibc's own heap with a block of ours.
  *
  * Concurrency, failure: as the design's header says.
  * Design: glibc manual, "Replacing malloc".
@@ -33,18 +35,6 @@ __attribute__((constructor(101))) static void
 tell_own_code(void)
 {
     stack_own_code(__ehdr_start, etext);
-}
-
-EXPORTED void *
-malloc(size_t size)
-{
-    return OURS(malloc)(size);
-}
-
-EXPORTED void
-free(void *block)
-{
-    OURS(free)(block);
 }
 
 EXPORTED void *

@@ -19,8 +19,7 @@
 
 /* ---- take */
 
-/* The calling thread's, on the process's heap. */
-static _Thread_local struct sampler sampler TLS_INITIAL_EXEC;
+_Thread_local struct sampler tcm_block_sampler TLS_INITIAL_EXEC;
 
 static void *
 take_object(struct tcm_heap *heap, unsigned size_class)
@@ -90,7 +89,7 @@ tcm_block_take(struct tcm_heap *heap, size_t size, size_t align, bool zero)
     }
     unsigned size_class = tcm_sizemap_class_aligned(size, align);
     void *block = NULL;
-    if (heap->sampled.on && sampled_pick(&heap->sampled, &sampler, size)) {
+    if (heap->sampled.on && sampled_pick(&heap->sampled, &tcm_block_sampler, size)) {
         block = take_sampled(heap, size, align, &zeroed);
     }
     if (block == NULL) {

@@ -13,6 +13,9 @@
 #include "base/poison.h"
 #include "tcmalloc/heap.h"
 
+/* The calling thread's, on the process's heap. */
+extern _Thread_local struct sampler tcm_block_sampler TLS_INITIAL_EXEC;
+
 /* align is a power of two. */
 void *tcm_block_take(
     struct tcm_heap *heap, size_t size, size_t align, bool zero);

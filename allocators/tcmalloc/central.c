@@ -212,8 +212,15 @@ tcm_central_holds(struct tcm_central *central, const void *object)
 void
 tcm_central_check(struct tcm_central *central)
 {
+    struct list *link;
+    unsigned index;
+
     mtx_lock(&central->lock);
     check_locked(central);
+    TCM_CENTRAL_EACH(link, index, central)
+    {
+        tcm_pageheap_check_owner(central->pageheap, tcm_span_of(link));
+    }
     mtx_unlock(&central->lock);
 }
 

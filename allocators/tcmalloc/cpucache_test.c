@@ -13,11 +13,13 @@
 
 #include <cmocka.h>
 
+#include "base/death.h"
 #include "base/machine.h"
 #include "tcmalloc/cpucache.h"
 #include "tcmalloc/heap.h"
 #include "tcmalloc/inspect.h"
 #include "tcmalloc/tcmalloc.h"
+#include "tcmalloc/threadcache.h"
 
 #define BATCH      4096u
 #define SIZE       ((size_t)64)
@@ -242,6 +244,33 @@ cpucache_moves_capacity_between_classes(void **state)
     tcm_inspect_check(&tcm_heap_process);
 }
 
+/* The CPU's slab has room, but the block is the newest of the thread's own. */
+static void
+free_twice_on_own_cache(void *unused)
+{
+    static void *blocks[BATCH];
+
+    (void)unused;
+    tcm_heap_process.own_max = SIZE_MAX;
+    (void)tcm_threadcache_get(&tcm_heap_process);
+    take_many(blocks, BATCH);
+    free_many(blocks, BATCH);
+    while (tcm_cpuslab_pop(SIZE_CLASS) != NULL) {
+    }
+    blocks[0] = tcm_malloc(SIZE);
+    tcm_free(blocks[0]);
+    tcm_free(blocks[0]);
+}
+
+static void
+cpucache_takes_no_double_free_of_an_own_cache(void **state)
+{
+    (void)state;
+    rseq_pretend(4);
+    tcm_free(tcm_malloc(SIZE));
+    assert_dies(free_twice_on_own_cache, NULL, "double free");
+}
+
 static int
 start(void **state)
 {
@@ -264,6 +293,7 @@ main(void)
         cmocka_unit_test(cpucache_is_drained_when_its_cpu_is_idle),
         cmocka_unit_test(cpucache_is_drained_by_trim),
         cmocka_unit_test(cpucache_moves_capacity_between_classes),
+        cmocka_unit_test(cpucache_takes_no_double_free_of_an_own_cache),
     };
 
     return cmocka_run_group_tests(tests, start, NULL);

@@ -92,12 +92,10 @@ read_options(struct tcm_options *options)
     }
 }
 
-/* Where the profile is on, the fast paths see no cache: every allocation comes
- * the slow way, which counts it. */
 static struct local **
 place_of_self(void)
 {
-    return tcm_heap_process.sampled.on ? &tcm_self_counted : &tcm_self;
+    return &tcm_self;
 }
 
 /* What the process's heap has beyond others. */
@@ -111,6 +109,7 @@ init_process(struct tcm_heap *heap)
         .release_rate = (double)options->release_rate,
     };
 
+    heap->pageheap.classmap = &tcm_classmap;
     tcm_pageheap_set_limits(&heap->pageheap, &limits);
     sampled_init(&heap->sampled, &heap->meta, &sampled_form, &options->profile);
     guarded_init(&heap->guarded, &heap->meta, "tcmalloc", options->guarded,
@@ -118,8 +117,7 @@ init_process(struct tcm_heap *heap)
 }
 
 /* The choice between the two kinds of front, once for all: without caches of
- * CPUs every thread has its own. So it is where allocations are sampled, which
- * each thread counts on its cache. */
+ * CPUs every thread has its own. */
 static void
 start_fronts(struct tcm_heap *heap)
 {
@@ -127,7 +125,6 @@ start_fronts(struct tcm_heap *heap)
 
     heap->has_cpu_caches =
         heap == &tcm_heap_process && options->cache && options->cpu_caches &&
-        !heap->sampled.on &&
         tcm_cpucache_start(&heap->meta, heap->transfers, &heap->front_pool);
     heap->own_max = !options->cache        ? 0
                     : heap->has_cpu_caches ? options->own_caches
@@ -151,8 +148,7 @@ init(struct tcm_heap *heap, bool process)
             &heap->transfers[i], &heap->pageheap, i, heap->transfer_slots[i]);
     }
     local_set_init(&heap->threadcaches, &tcm_threadcache_kind,
-        process ? place_of_self : NULL,
-        process ? &tcm_threadcache_none.local : NULL);
+        process ? place_of_self : NULL, NULL);
     if (process) {
         init_process(heap);
     }
@@ -217,13 +213,15 @@ struct tcm_front *
 tcm_heap_front(struct tcm_heap *heap)
 {
     struct local *local = local_peek(&heap->threadcaches);
+    struct tcm_threadcache *cache =
+        local == NULL ? NULL : tcm_threadcache_of(local);
 
     /* Relaxed: a few more or less do not matter. */
-    if (local == NULL && atomic_load_explicit(&heap->own_count,
+    if (cache == NULL && atomic_load_explicit(&heap->own_count,
                              memory_order_relaxed) < heap->own_max) {
-        local = local_get(&heap->threadcaches);
+        cache = tcm_threadcache_get(heap);
     }
-    return local != NULL          ? &tcm_threadcache_of(local)->front
+    return cache != NULL          ? &cache->front
            : heap->has_cpu_caches ? tcm_cpucache_front()
                                   : NULL;
 }

@@ -114,6 +114,9 @@ take_hugepages_locked(struct tcm_pageheap *pageheap, struct tcm_span *span,
         tcm_hugecache_give(cache, addr, count, spare, clean);
         addr = NULL;
     }
+    if (addr != NULL && pageheap->classmap != NULL) {
+        tcm_classmap_cover(pageheap->classmap, addr);
+    }
     if (addr == NULL) {
         if (home_spare != NULL) {
             tcm_hugecache_drop_spare(cache, home_spare);
@@ -292,6 +295,18 @@ mapped_size(const struct tcm_span *span)
     return span->size_class == 0 ? TCM_PAGE : tcm_span_size(span);
 }
 
+/* What the span's pages lead to from now on: it, or nothing. */
+static void
+set_owner_locked(struct tcm_pageheap *pageheap, const struct tcm_span *span,
+    void *owner) REQUIRES(pageheap->lock)
+{
+    pagemap_set(&pageheap->map, span->addr, mapped_size(span), owner);
+    if (pageheap->classmap != NULL && span->size_class != 0) {
+        tcm_classmap_set(pageheap->classmap, span->addr, mapped_size(span),
+            tcm_owner_class(owner));
+    }
+}
+
 struct tcm_span *
 tcm_pageheap_take(struct tcm_pageheap *pageheap, unsigned size_class)
 {
@@ -302,8 +317,7 @@ tcm_pageheap_take(struct tcm_pageheap *pageheap, unsigned size_class)
         pageheap->small_count++;
         tcm_span_init_objects(span);
         poison_free(span->addr, tcm_span_size(span)); /* till it is taken */
-        pagemap_set(&pageheap->map, span->addr, mapped_size(span),
-            tcm_owner_make(span));
+        set_owner_locked(pageheap, span, tcm_owner_make(span));
     }
     mtx_unlock(&pageheap->lock);
     return span;
@@ -324,8 +338,7 @@ tcm_pageheap_take_large(
         pageheap->large_count++;
         pageheap->large_pages += pages;
         poison_use(span->addr, tcm_span_size(span));
-        pagemap_set(&pageheap->map, span->addr, mapped_size(span),
-            tcm_owner_make(span));
+        set_owner_locked(pageheap, span, tcm_owner_make(span));
     }
     mtx_unlock(&pageheap->lock);
     return span;
@@ -335,7 +348,7 @@ static void
 give_span_locked(struct tcm_pageheap *pageheap, struct tcm_span *span)
     REQUIRES(pageheap->lock)
 {
-    pagemap_set(&pageheap->map, span->addr, mapped_size(span), TCM_OWNER_FREED);
+    set_owner_locked(pageheap, span, TCM_OWNER_FREED);
     if (span->size_class == 0) {
         list_remove(&span->link);
         pageheap->large_count--;
@@ -457,13 +470,18 @@ tcm_pageheap_stats(
     mtx_unlock(&pageheap->lock);
 }
 
-/* Every mapped page of a small span leads to it. */
-static void
-check_owner(const struct tcm_pageheap *pageheap, const struct tcm_span *span)
+void
+tcm_pageheap_check_owner(
+    const struct tcm_pageheap *pageheap, const struct tcm_span *span)
 {
     for (size_t at = 0; at < mapped_size(span); at += TCM_PAGE) {
-        CHECK(tcm_owner_get(&pageheap->map, span->addr + at) ==
-              tcm_owner_make(span));
+        const char *page = span->addr + at;
+
+        CHECK(tcm_owner_get(&pageheap->map, page) == tcm_owner_make(span));
+        if (pageheap->classmap != NULL) {
+            unsigned seen = tcm_classmap_get(pageheap->classmap, page);
+            CHECK(seen == span->size_class || seen == 0); /* its I1 */
+        }
     }
 }
 
@@ -478,7 +496,7 @@ check_large_locked(struct tcm_pageheap *pageheap) REQUIRES(pageheap->lock)
         const struct tcm_span *span = tcm_span_of(link);
 
         tcm_span_check(span);
-        check_owner(pageheap, span);
+        tcm_pageheap_check_owner(pageheap, span);
         CHECK(span->size_class == 0);
         CHECK((home_pages(span) == 0) == (span->home == NULL));
         count++;

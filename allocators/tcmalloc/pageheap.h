@@ -17,6 +17,7 @@
 #pragma once
 
 #include "base/sync.h"
+#include "tcmalloc/classmap.h"
 #include "tcmalloc/filler.h"
 #include "tcmalloc/hugecache.h"
 #include "tcmalloc/span.h"
@@ -41,6 +42,7 @@ struct tcm_pageheap {
     struct tcm_pool few_objects; /* [lock] spans of up to 128 objects */
     struct tcm_pool many_objects; /* [lock] spans of up to 1024 */
     struct tcm_pool hugepages;    /* [lock] */
+    struct tcm_classmap *classmap; /* [lock] or NULL; fixed before use */
     struct pagemap map;           /* last: 2 MiB, mostly untouched */
 };
 
@@ -80,6 +82,9 @@ struct tcm_pageheap_stats {
 void tcm_pageheap_stats(
     struct tcm_pageheap *pageheap, struct tcm_pageheap_stats *stats);
 
+/* Every mapped page of the span leads to it. */
+void tcm_pageheap_check_owner(
+    const struct tcm_pageheap *pageheap, const struct tcm_span *span);
 /* Wants the heap quiet, as each small span is guarded by its central list. */
 void tcm_pageheap_check(struct tcm_pageheap *pageheap);
 void tcm_pageheap_dump(struct tcm_pageheap *pageheap, int fd);

@@ -9,10 +9,15 @@
  */
 #include "tcmalloc/slab.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/print.h"
+
+static_assert(offsetof(struct tcm_slab, heads) == 0 &&
+                  sizeof(struct tcm_slab_head) == sizeof(void *),
+    "the head of class 0 is slot 0");
 
 #define SMALL_MAX  16u
 #define HEAD_SLOTS ((uint32_t)(sizeof(struct tcm_slab) / sizeof(void *)))
@@ -113,7 +118,7 @@ tcm_slab_holds(struct tcm_slab *slab, unsigned size_class, const void *object)
 void
 tcm_slab_check(struct tcm_slab *slab)
 {
-    CHECK(slab->nothing == NULL);
+    CHECK(*tcm_slab_slot(slab, 0) == NULL);
     for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
         const struct tcm_slab_run *run = &slab->runs[i];
         uint32_t current = tcm_slab_load(&slab->heads[i].current);

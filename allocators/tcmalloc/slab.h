@@ -11,7 +11,7 @@
  * end of its run, and needs no comparison. The run's room ends at limit; end
  * moves between begin and limit as the class earns or loses capacity. A head of
  * all zeroes can neither pop nor push: so is memory that nobody has made a slab
- * of yet.
+ * of yet. It points at slot 0, which is the head of class 0, no class: NULL.
  *
  * Counted in slots from the slab's own address. 32-bit fields, since a processor
  * passes what it has just stored on to a load of the same 32 or 64 bits at no
@@ -40,8 +40,7 @@ struct tcm_slab_run {
 };
 
 struct tcm_slab {
-    void *nothing; /* NULL: the slot that a head of zeroes points at */
-    struct tcm_slab_head heads[TCM_CLASS_COUNT];
+    struct tcm_slab_head heads[TCM_CLASS_COUNT]; /* first; [0] stays zero */
     struct tcm_slab_run runs[TCM_CLASS_COUNT];
     /* the slots follow */
 };

@@ -14,6 +14,7 @@
  *            hugepage.c     the pages of one hugepage
  *            hugecache.c    free hugepages, and new ones from the OS
  *   owner    span.c         address -> page map -> span and size class
+ *            classmap.c     address -> size class, by one load
  *   tables   sizemap.c      size -> class; sizerules.c makes the classes
  *   apart    pool.c         memory for all these structures
  *   sampled  ../sampled.c   the profile; ../guarded.c  blocks on guarded pages
@@ -24,10 +25,11 @@
  *
  * docs/designs/tcmalloc.md follows one block from malloc to mmap and back.
  *
- * The fast paths are here: a class by one load, a pop or a push on a slab. They
- * ask nothing that a slab of zeroes does not answer: a thread without a cache, a
- * size without a class, an address without an owner all lead to class 0 or to
- * an empty and full slab, and so to block.c.
+ * The fast paths are here: a class by one load, a pop or a push on the thread's
+ * own slab. They ask nothing that zeroes do not answer: a thread without a cache,
+ * an address without an owner lead to class 0 or to an empty and full slab, and
+ * so beside the fast path: to the slab of the CPU, or to block.c. What a pair
+ * costs is mostly its jumps, so there is none on the way but the return.
  */
 #include "tcmalloc/tcmalloc.h"
 
@@ -162,29 +164,67 @@ ops_usable_size(struct heap *heap, const void *block)
 
 /* ---- the public family, on the process's heap */
 
-/* Not inlined, so that the fast path saves no registers. */
-static __attribute__((noinline)) void *
+/* What follows is apart from the fast paths, which then save no registers. */
+#define APART __attribute__((noinline))
+/* The fast paths begin where a fetch of instructions does. */
+#define FAST_PATH __attribute__((aligned(CACHE_LINE)))
+
+static APART void *
 malloc_slowly(size_t size)
 {
     return take(NULL, size, ALIGN_DEFAULT, false);
 }
 
+/* The calling thread's, whether or not the fast paths see it. */
+static struct tcm_slab *
+own_slab(void)
+{
+    return tcm_self != NULL ? &tcm_threadcache_of(tcm_self)->slab
+                            : tcm_self_slab;
+}
+
+/* The fast path sees no cache of the thread, or one without such an object. Where
+ * allocations are sampled it comes here every time, and is counted. */
+static APART void *
+malloc_beside(size_t size)
+{
+    unsigned size_class = tcm_sizemap_class(size);
+    bool counted = tcm_heap_process.sampled.on;
+    void *object = NULL;
+
+    if (counted && !sampler_covers(&tcm_block_sampler, size)) {
+        return malloc_slowly(size);
+    }
+    if (counted) {
+        object = tcm_slab_pop(own_slab(), size_class);
+    }
+    if (object == NULL && tcm_cpucaches.on) {
+        object = tcm_cpuslab_pop(size_class);
+    }
+    if (object == NULL) {
+        return malloc_slowly(size);
+    }
+    if (counted) {
+        (void)sampler_pass(&tcm_block_sampler, size);
+    }
+    tcm_block_use(object, size_class);
+    return object;
+}
+
 static inline void *
 malloc_of_class(size_t size, unsigned size_class)
 {
-    struct tcm_threadcache *cache = tcm_threadcache_of(tcm_self);
-    void *object = tcm_slab_pop(&cache->slab, size_class);
+    void *object = tcm_slab_pop(tcm_self_slab, size_class);
 
-    if (__builtin_expect(object != NULL, 1) ||
-        (tcm_cpucaches.on && (object = tcm_cpuslab_pop(size_class)) != NULL)) {
-        tcm_block_use(object, size_class);
-        return object;
+    if (__builtin_expect(object == NULL, 0)) {
+        return malloc_beside(size);
     }
-    return malloc_slowly(size);
+    tcm_block_use(object, size_class);
+    return object;
 }
 
 /* Apart, so that the smallest sizes ask about their size once. */
-static __attribute__((noinline)) void *
+static APART FAST_PATH void *
 malloc_larger(size_t size)
 {
     return size <= TCM_CLASS_SIZE_MAX
@@ -192,7 +232,7 @@ malloc_larger(size_t size)
                : malloc_slowly(size);
 }
 
-void *
+FAST_PATH void *
 tcm_malloc(size_t size)
 {
     return __builtin_expect(size <= TCM_SMALL_MAX, 1)
@@ -200,33 +240,53 @@ tcm_malloc(size_t size)
                : malloc_larger(size);
 }
 
-static __attribute__((noinline)) void
+static APART void
 free_slowly(void *block)
 {
     give(NULL, block);
 }
 
-void
+/* Pushes on a slab that the fast path does not know; false for the slow path to
+ * see why not. */
+static bool
+push_beside(unsigned size_class, void *block)
+{
+    struct tcm_slab *own = own_slab();
+
+    return tcm_slab_push(own, size_class, block) ||
+           (tcm_cpucaches.on && tcm_slab_newest(own, size_class) != block &&
+               tcm_cpuslab_push(size_class, block));
+}
+
+/* The fast path sees no cache of the thread, or one that is full; or the block's
+ * class is not in the class map. */
+static APART void
+free_beside(void *block)
+{
+    unsigned size_class =
+        tcm_owner_class(tcm_owner_get(&tcm_heap_process.pageheap.map, block));
+
+    if (tcm_sizemap_starts(size_class, block) &&
+        push_beside(size_class, block)) {
+        tcm_block_rest(block, size_class); /* This thread's still. */
+    } else {
+        free_slowly(block);
+    }
+}
+
+FAST_PATH void
 tcm_free(void *block)
 {
-    const struct pagemap_leaf *leaf =
-        pagemap_find_leaf(&tcm_heap_process.pageheap.map, block);
+    unsigned size_class = tcm_classmap_get(&tcm_classmap, block);
 
-    if (__builtin_expect(leaf != NULL, 1)) {
-        unsigned size_class =
-            tcm_owner_class(pagemap_leaf_get(leaf, block, TCM_PAGE_SHIFT));
-        struct tcm_threadcache *cache = tcm_threadcache_of(tcm_self);
-
-        /* Class 0 starts nowhere. */
-        if (__builtin_expect(tcm_sizemap_starts(size_class, block), 1) &&
-            (__builtin_expect(
-                 tcm_slab_push(&cache->slab, size_class, block), 1) ||
-                (tcm_cpucaches.on && tcm_cpuslab_push(size_class, block)))) {
-            tcm_block_rest(block, size_class); /* This thread's still. */
-            return;
-        }
+    /* Class 0 starts nowhere. */
+    if (__builtin_expect(tcm_sizemap_starts(size_class, block), 1) &&
+        __builtin_expect(
+            tcm_slab_push(tcm_self_slab, size_class, block), 1)) {
+        tcm_block_rest(block, size_class); /* This thread's still. */
+        return;
     }
-    free_slowly(block);
+    free_beside(block);
 }
 
 void *

@@ -12,9 +12,9 @@
 
 static_assert(offsetof(struct tcm_threadcache, local) == 0, "local is first");
 
-struct tcm_threadcache tcm_threadcache_none;
-_Thread_local struct local *tcm_self = &tcm_threadcache_none.local;
-_Thread_local struct local *tcm_self_counted = &tcm_threadcache_none.local;
+static struct tcm_slab none;
+_Thread_local struct local *tcm_self;
+_Thread_local struct tcm_slab *tcm_self_slab = &none;
 
 size_t
 tcm_threadcache_size(enum tcm_slab_shape shape)
@@ -42,10 +42,31 @@ make(struct local_set *set, struct local *spare)
     return &cache->local;
 }
 
+/* Where the profile is on the fast paths see no cache, so that every allocation
+ * comes past the sampler. */
+struct tcm_threadcache *
+tcm_threadcache_get(struct tcm_heap *heap)
+{
+    struct local *local = local_get(&heap->threadcaches);
+
+    if (local == NULL) {
+        return NULL;
+    }
+    if (heap == &tcm_heap_process && !heap->sampled.on) {
+        tcm_self_slab = &tcm_threadcache_of(local)->slab;
+    }
+    return tcm_threadcache_of(local);
+}
+
 static void
 drain(struct local *local)
 {
-    tcm_front_drain(&tcm_threadcache_of(local)->front);
+    struct tcm_threadcache *cache = tcm_threadcache_of(local);
+
+    if (tcm_self_slab == &cache->slab) {
+        tcm_self_slab = &none;
+    }
+    tcm_front_drain(&cache->front);
 }
 
 /* In a child of fork the thread is gone and the slab may be half changed: what

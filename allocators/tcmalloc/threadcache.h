@@ -24,13 +24,15 @@ struct tcm_threadcache {
     _Alignas(CACHE_LINE) struct tcm_slab slab; /* last */
 };
 
-/* Without room or objects: every call on it goes the slow way. */
-extern struct tcm_threadcache tcm_threadcache_none;
-
-/* The calling thread's cache on the process's heap, or tcm_threadcache_none. */
+/* The calling thread's cache on the process's heap; NULL when it has none. */
 extern _Thread_local struct local *tcm_self TLS_INITIAL_EXEC;
-/* In its place where the fast paths are to see none. */
-extern _Thread_local struct local *tcm_self_counted TLS_INITIAL_EXEC;
+/* What the fast paths see: its slab, or one without room or objects, from which
+ * every call goes on beside it. */
+extern _Thread_local struct tcm_slab *tcm_self_slab TLS_INITIAL_EXEC;
+
+/* The calling thread's cache on that heap, made when there is none; NULL when
+ * the thread must do without. */
+struct tcm_threadcache *tcm_threadcache_get(struct tcm_heap *heap);
 
 /* Bytes of a cache. */
 size_t tcm_threadcache_size(enum tcm_slab_shape shape);
