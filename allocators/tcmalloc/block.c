@@ -89,7 +89,8 @@ tcm_block_take(struct tcm_heap *heap, size_t size, size_t align, bool zero)
     }
     unsigned size_class = tcm_sizemap_class_aligned(size, align);
     void *block = NULL;
-    if (heap->sampled.on && sampled_pick(&heap->sampled, &tcm_block_sampler, size)) {
+    if (heap->sampled.on &&
+        sampled_pick(&heap->sampled, &tcm_block_sampler, size)) {
         block = take_sampled(heap, size, align, &zeroed);
     }
     if (block == NULL) {

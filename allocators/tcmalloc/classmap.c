@@ -43,8 +43,8 @@ tcm_classmap_set(struct tcm_classmap *map, const void *addr, size_t size,
 
         if (page < TCM_CLASSMAP_PAGES) {
             /* Relaxed: the class of a page is all that it says. */
-            atomic_store_explicit(&map->classes[page], (uint8_t)size_class,
-                memory_order_relaxed);
+            atomic_store_explicit(
+                &map->classes[page], (uint8_t)size_class, memory_order_relaxed);
         }
     }
 }

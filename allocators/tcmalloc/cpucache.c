@@ -76,7 +76,7 @@ static const struct tcm_front_moves moves = {
 
 bool
 tcm_cpucache_start(struct meta *meta, struct tcm_transfer *transfers,
-    struct tcm_front_pool *pool)
+    struct tcm_front_pool *pool, bool seen)
 {
     struct tcm_cpucaches *all = &tcm_cpucaches;
 
@@ -88,6 +88,7 @@ tcm_cpucache_start(struct meta *meta, struct tcm_transfer *transfers,
     all->transfers = transfers;
     all->pool = pool;
     all->on = true;
+    all->seen = seen;
     return true;
 }
 

@@ -38,7 +38,8 @@ struct tcm_cpucache {
 
 struct tcm_cpucaches {
     struct mtx lock;
-    bool on; /* fixed at start */
+    bool on;   /* fixed at start */
+    bool seen; /* ... by the fast paths too */
     struct meta *meta;
     struct tcm_transfer *transfers;
     struct tcm_front_pool *pool;
@@ -49,9 +50,10 @@ struct tcm_cpucaches {
 
 extern struct tcm_cpucaches tcm_cpucaches;
 
-/* Turns them on, where there are restartable sequences. */
+/* Turns them on, where there are restartable sequences; seen: for the fast paths
+ * too. */
 bool tcm_cpucache_start(struct meta *meta, struct tcm_transfer *transfers,
-    struct tcm_front_pool *pool);
+    struct tcm_front_pool *pool, bool seen);
 
 /* The front of the caller's CPU, made when there is none. Now and then drains
  * what is idle. */

@@ -55,7 +55,7 @@ read_options(struct tcm_options *options)
         .huge = true,
         .cache = true,
         .cpu_caches = true,
-        .own_caches = machine.cpu_count(),
+        .own_caches = (uint64_t)machine.cpu_count() + 1,
         .guarded_slots = 64,
         .soft_limit = UINT64_MAX,
         .hard_limit = UINT64_MAX,
@@ -123,9 +123,10 @@ start_fronts(struct tcm_heap *heap)
 {
     const struct tcm_options *options = &heap->options;
 
-    heap->has_cpu_caches =
-        heap == &tcm_heap_process && options->cache && options->cpu_caches &&
-        tcm_cpucache_start(&heap->meta, heap->transfers, &heap->front_pool);
+    heap->has_cpu_caches = heap == &tcm_heap_process && options->cache &&
+                           options->cpu_caches &&
+                           tcm_cpucache_start(&heap->meta, heap->transfers,
+                               &heap->front_pool, !heap->sampled.on);
     heap->own_max = !options->cache        ? 0
                     : heap->has_cpu_caches ? options->own_caches
                                            : SIZE_MAX;

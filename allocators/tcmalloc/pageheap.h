@@ -40,10 +40,10 @@ struct tcm_pageheap {
     size_t large_pages;          /* [lock] */
     size_t small_count;          /* [lock] small spans */
     struct tcm_pool few_objects; /* [lock] spans of up to 128 objects */
-    struct tcm_pool many_objects; /* [lock] spans of up to 1024 */
-    struct tcm_pool hugepages;    /* [lock] */
+    struct tcm_pool many_objects;  /* [lock] spans of up to 1024 */
+    struct tcm_pool hugepages;     /* [lock] */
     struct tcm_classmap *classmap; /* [lock] or NULL; fixed before use */
-    struct pagemap map;           /* last: 2 MiB, mostly untouched */
+    struct pagemap map;            /* last: 2 MiB, mostly untouched */
 };
 
 /* The page heap's memory comes zeroed. */

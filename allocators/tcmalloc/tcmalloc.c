@@ -28,7 +28,7 @@
  * The fast paths are here: a class by one load, a pop or a push on the thread's
  * own slab. They ask nothing that zeroes do not answer: a thread without a cache,
  * an address without an owner lead to class 0 or to an empty and full slab, and
- * so beside the fast path: to the slab of the CPU, or to block.c. What a pair
+ * so beside it: to the slab of the CPU, or to block.c. What a pair
  * costs is mostly its jumps, so there is none on the way but the return.
  */
 #include "tcmalloc/tcmalloc.h"
@@ -183,30 +183,30 @@ own_slab(void)
                             : tcm_self_slab;
 }
 
-/* The fast path sees no cache of the thread, or one without such an object. Where
- * allocations are sampled it comes here every time, and is counted. */
+static void *
+pop_beside(unsigned size_class)
+{
+    void *object = tcm_slab_pop(own_slab(), size_class);
+
+    return object == NULL && tcm_cpucaches.on ? tcm_cpuslab_pop(size_class)
+                                              : object;
+}
+
+/* Where allocations are sampled the fast path sees no cache: each comes here and
+ * is counted, and where no point is among its bytes it has what caches there
+ * are. */
 static APART void *
 malloc_beside(size_t size)
 {
     unsigned size_class = tcm_sizemap_class(size);
-    bool counted = tcm_heap_process.sampled.on;
-    void *object = NULL;
+    void *object;
 
-    if (counted && !sampler_covers(&tcm_block_sampler, size)) {
+    if (!tcm_heap_process.sampled.on ||
+        !sampler_covers(&tcm_block_sampler, size) ||
+        (object = pop_beside(size_class)) == NULL) {
         return malloc_slowly(size);
     }
-    if (counted) {
-        object = tcm_slab_pop(own_slab(), size_class);
-    }
-    if (object == NULL && tcm_cpucaches.on) {
-        object = tcm_cpuslab_pop(size_class);
-    }
-    if (object == NULL) {
-        return malloc_slowly(size);
-    }
-    if (counted) {
-        (void)sampler_pass(&tcm_block_sampler, size);
-    }
+    (void)sampler_pass(&tcm_block_sampler, size);
     tcm_block_use(object, size_class);
     return object;
 }
@@ -216,11 +216,13 @@ malloc_of_class(size_t size, unsigned size_class)
 {
     void *object = tcm_slab_pop(tcm_self_slab, size_class);
 
-    if (__builtin_expect(object == NULL, 0)) {
-        return malloc_beside(size);
+    if (__builtin_expect(object != NULL, 1) ||
+        (tcm_cpucaches.seen &&
+            (object = tcm_cpuslab_pop(size_class)) != NULL)) {
+        tcm_block_use(object, size_class);
+        return object;
     }
-    tcm_block_use(object, size_class);
-    return object;
+    return malloc_beside(size);
 }
 
 /* Apart, so that the smallest sizes ask about their size once. */
@@ -246,8 +248,7 @@ free_slowly(void *block)
     give(NULL, block);
 }
 
-/* Pushes on a slab that the fast path does not know; false for the slow path to
- * see why not. */
+/* False for the slow path to see why not. */
 static bool
 push_beside(unsigned size_class, void *block)
 {
@@ -258,8 +259,8 @@ push_beside(unsigned size_class, void *block)
                tcm_cpuslab_push(size_class, block));
 }
 
-/* The fast path sees no cache of the thread, or one that is full; or the block's
- * class is not in the class map. */
+/* The fast path sees no cache, or one that is full; or the block's class is not
+ * in the class map. */
 static APART void
 free_beside(void *block)
 {
@@ -278,11 +279,15 @@ FAST_PATH void
 tcm_free(void *block)
 {
     unsigned size_class = tcm_classmap_get(&tcm_classmap, block);
+    struct tcm_slab *slab = tcm_self_slab;
 
-    /* Class 0 starts nowhere. */
+    /* Class 0 starts nowhere. A thread that has a cache asks the CPU's beside
+     * this path, as its own may be what refused the block. */
     if (__builtin_expect(tcm_sizemap_starts(size_class, block), 1) &&
-        __builtin_expect(
-            tcm_slab_push(tcm_self_slab, size_class, block), 1)) {
+        (__builtin_expect(tcm_slab_push(slab, size_class, block), 1) ||
+            (__builtin_expect(
+                 slab == &tcm_slab_none && tcm_cpucaches.seen, 1) &&
+                tcm_cpuslab_push(size_class, block)))) {
         tcm_block_rest(block, size_class); /* This thread's still. */
         return;
     }

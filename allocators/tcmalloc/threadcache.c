@@ -12,9 +12,9 @@
 
 static_assert(offsetof(struct tcm_threadcache, local) == 0, "local is first");
 
-static struct tcm_slab none;
+struct tcm_slab tcm_slab_none;
 _Thread_local struct local *tcm_self;
-_Thread_local struct tcm_slab *tcm_self_slab = &none;
+_Thread_local struct tcm_slab *tcm_self_slab = &tcm_slab_none;
 
 size_t
 tcm_threadcache_size(enum tcm_slab_shape shape)
@@ -64,7 +64,7 @@ drain(struct local *local)
     struct tcm_threadcache *cache = tcm_threadcache_of(local);
 
     if (tcm_self_slab == &cache->slab) {
-        tcm_self_slab = &none;
+        tcm_self_slab = &tcm_slab_none;
     }
     tcm_front_drain(&cache->front);
 }

@@ -26,8 +26,8 @@ struct tcm_threadcache {
 
 /* The calling thread's cache on the process's heap; NULL when it has none. */
 extern _Thread_local struct local *tcm_self TLS_INITIAL_EXEC;
-/* What the fast paths see: its slab, or one without room or objects, from which
- * every call goes on beside it. */
+/* What the fast paths see: its slab, or one without room or objects. */
+extern struct tcm_slab tcm_slab_none;
 extern _Thread_local struct tcm_slab *tcm_self_slab TLS_INITIAL_EXEC;
 
 /* The calling thread's cache on that heap, made when there is none; NULL when
