@@ -8,6 +8,11 @@
  * half the capacity, so that a cache that was just filled can take frees, and
  * one that was just emptied can serve.
  *
+ * That is so where objects come and go. Where one thread takes and another gives
+ * back, each misses all the time, whatever its capacity: what it holds is idle,
+ * and only a batch saves locks. So a class whose misses are all of one kind has
+ * room for four batches; its capacity doubles further when the kind changes.
+ *
  * When there is no room left, the classes pay in turn, half of what they have.
  * One that needs it gets it back at its next miss; one that does not ends with
  * nothing. Rejected: counting misses a class and moving capacity to where most
@@ -19,11 +24,17 @@
  */
 #include "tcmalloc/front.h"
 
+#include <string.h>
+
 #include "base/print.h"
 
-#define MOVE_MAX    128u               /* objects that one call moves at most */
-#define FIRST_COUNT 8u                 /* a class's first capacity */
-#define CLAIM       ((size_t)64 << 10) /* bytes taken from the pool at once */
+#define MOVE_MAX        128u /* objects that one call moves at most */
+#define FIRST_COUNT     8u   /* a class's first capacity */
+#define ONE_WAY_BATCHES 4u   /* ... and its last, where all go one way */
+#define CLAIM           ((size_t)64 << 10) /* bytes taken from the pool at once */
+
+/* The slab was empty, or full. */
+enum miss { MISS_EMPTY, MISS_FULL };
 
 static void
 need_no_stop(struct tcm_front *front)
@@ -51,6 +62,7 @@ tcm_front_init(struct tcm_front *front, struct tcm_slab *slab,
     front->claimed = 0;
     front->hand = 1;
     front->miss_count = 0;
+    memset(front->last_miss, MISS_EMPTY, sizeof front->last_miss);
 }
 
 static size_t
@@ -135,22 +147,38 @@ steal_locked(struct tcm_front *front, unsigned size_class, size_t size)
     }
 }
 
+/* How much capacity the class may have, a miss of that kind being the newest. */
+static size_t
+most_locked(struct tcm_front *front, unsigned size_class, enum miss miss)
+    REQUIRES(front->lock)
+{
+    const struct tcm_slab_run *run = &front->slab->runs[size_class];
+    size_t most = run->limit - run->begin;
+    bool turned = front->last_miss[size_class] != miss;
+
+    front->last_miss[size_class] = (uint8_t)miss;
+    return turned ? most
+                  : smaller(most, ONE_WAY_BATCHES *
+                                      (size_t)tcm_classes[size_class].batch);
+}
+
 /* Gives a class more capacity; false when it gets none. */
 static bool
-grow_locked(struct tcm_front *front, unsigned size_class) REQUIRES(front->lock)
+grow_locked(struct tcm_front *front, unsigned size_class, enum miss miss)
+    REQUIRES(front->lock)
 {
     const struct tcm_class *class = &tcm_classes[size_class];
     _Atomic uint32_t *end = &front->slab->heads[size_class].end;
-    const struct tcm_slab_run *run = &front->slab->runs[size_class];
     uint32_t capacity = tcm_slab_capacity(front->slab, size_class);
-    size_t most = run->limit - run->begin;
+    size_t most = most_locked(front, size_class, miss);
     size_t wanted = capacity == 0 ? smaller(FIRST_COUNT, class->batch)
                                   : (size_t)2 * capacity;
-    size_t more = smaller(wanted, most) - capacity;
+    size_t more = smaller(wanted, most);
 
-    if (more == 0) {
+    if (more <= capacity) {
         return false;
     }
+    more -= capacity;
     claim_locked(front, more * class->size);
     if (front->room < more * class->size) {
         steal_locked(front, size_class, more * class->size);
@@ -162,11 +190,11 @@ grow_locked(struct tcm_front *front, unsigned size_class) REQUIRES(front->lock)
 }
 
 static bool
-grow(struct tcm_front *front, unsigned size_class)
+grow(struct tcm_front *front, unsigned size_class, enum miss miss)
 {
     mtx_lock(&front->lock);
     front->miss_count++;
-    bool grown = grow_locked(front, size_class);
+    bool grown = grow_locked(front, size_class, miss);
     mtx_unlock(&front->lock);
     return grown;
 }
@@ -188,7 +216,7 @@ tcm_front_refill(struct tcm_front *front, unsigned size_class)
     struct tcm_transfer *transfer = &front->transfers[size_class];
     void *batch[MOVE_MAX];
 
-    (void)grow(front, size_class);
+    (void)grow(front, size_class, MISS_EMPTY);
     size_t wanted = move_count(front, size_class);
     size_t fresh = smaller(wanted, tcm_classes[size_class].batch);
     size_t taken = tcm_transfer_take(transfer, batch, wanted, fresh);
@@ -209,7 +237,7 @@ tcm_front_spill(struct tcm_front *front, unsigned size_class, void *object)
     struct tcm_transfer *transfer = &front->transfers[size_class];
     void *batch[MOVE_MAX];
 
-    if (!grow(front, size_class)) {
+    if (!grow(front, size_class, MISS_FULL)) {
         size_t popped = front->moves->pop(
             front->slab, size_class, batch, move_count(front, size_class));
         tcm_transfer_give(transfer, batch, popped);

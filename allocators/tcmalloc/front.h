@@ -52,10 +52,11 @@ struct tcm_front {
     struct tcm_transfer *transfers; /* by class */
     struct tcm_front_pool *pool;    /* or NULL */
     size_t own_room;                /* fixed at init */
-    size_t room;         /* [lock] bytes of capacity that no class has */
-    size_t claimed;      /* [lock] bytes from the pool */
-    unsigned hand;       /* [lock] the class that gives up capacity next */
-    uint64_t miss_count; /* [lock] refills and spills */
+    size_t room;    /* [lock] bytes of capacity that no class has */
+    size_t claimed; /* [lock] bytes from the pool */
+    unsigned hand;  /* [lock] the class that gives up capacity next */
+    uint8_t last_miss[TCM_CLASS_COUNT]; /* [lock] the kind of the newest */
+    uint64_t miss_count;                /* [lock] refills and spills */
 };
 
 /* In zeroed memory; room is what the front has of its own. */
