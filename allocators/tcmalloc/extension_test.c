@@ -89,6 +89,38 @@ extension_gives_memory_back_on_demand(void **state)
     assert_int_equal(property("tcmalloc.pageheap_free_bytes"), 0);
 }
 
+/* Blocks that fill a page each, so that free pages lie between used ones. */
+static void
+extension_gives_memory_back_when_a_program_shrinks(void **state)
+{
+    enum { COUNT = 4096 };
+    static void *blocks[COUNT];
+    size_t *dirty_min = &tcm_heap_process.pageheap.hugecache.dirty_min;
+    size_t usual = *dirty_min;
+
+    (void)state;
+    *dirty_min = 2; /* 4 MiB */
+    for (unsigned i = 0; i < COUNT; i++) {
+        blocks[i] = tcm_malloc(8192);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], 1, 8192);
+    }
+    size_t clean = property("tcmalloc.pageheap_unmapped_bytes");
+    for (unsigned i = 0; i < COUNT; i++) {
+        if (i % 8 != 0) {
+            tcm_free(blocks[i]);
+        }
+    }
+    assert_true(property("tcmalloc.pageheap_free_bytes") <= 6 * MIB);
+    assert_true(
+        property("tcmalloc.pageheap_unmapped_bytes") >= clean + 20 * MIB);
+    tcm_inspect_check(&tcm_heap_process);
+    for (unsigned i = 0; i < COUNT; i += 8) {
+        tcm_free(blocks[i]);
+    }
+    *dirty_min = usual;
+}
+
 static void
 extension_hard_limit_ends_in_enomem(void **state)
 {
@@ -261,6 +293,7 @@ main(void)
         cmocka_unit_test(extension_properties_follow_what_is_allocated),
         cmocka_unit_test(extension_refuses_what_it_does_not_know),
         cmocka_unit_test(extension_gives_memory_back_on_demand),
+        cmocka_unit_test(extension_gives_memory_back_when_a_program_shrinks),
         cmocka_unit_test(extension_hard_limit_ends_in_enomem),
         cmocka_unit_test(extension_soft_limit_gives_free_pages_back),
         cmocka_unit_test(extension_release_rate_gives_a_share_back),

@@ -258,6 +258,32 @@ keep_rate_locked(struct tcm_pageheap *pageheap, size_t pages)
     }
 }
 
+/* So many free pages of the filler may hold memory, as of the huge cache: in
+ * proportion to what is in use, and always some. */
+static size_t
+dirty_limit_locked(const struct tcm_pageheap *pageheap) REQUIRES(pageheap->lock)
+{
+    size_t least = pageheap->hugecache.dirty_min * TCM_HUGEPAGE_PAGES;
+    size_t quarter = pageheap->filler.used_pages / 4;
+
+    return quarter > least ? quarter : least;
+}
+
+/* After a span has come free: a program that has shrunk gives back. An eighth
+ * above the limit is let pass, so that what is given back is worth the search
+ * for it. */
+static void
+keep_dirty_locked(struct tcm_pageheap *pageheap) REQUIRES(pageheap->lock)
+{
+    struct tcm_filler *filler = &pageheap->filler;
+    size_t dirty = tcm_filler_free_pages(filler) - filler->clean_pages;
+    size_t limit = dirty_limit_locked(pageheap);
+
+    if (dirty > limit + limit / 8) {
+        (void)tcm_filler_release(filler, dirty - limit);
+    }
+}
+
 /* ---- spans */
 
 static struct tcm_pool *
@@ -358,6 +384,7 @@ give_span_locked(struct tcm_pageheap *pageheap, struct tcm_span *span)
     }
     poison_free(span->addr, tcm_span_size(span));
     give_pages_locked(pageheap, span);
+    keep_dirty_locked(pageheap);
     keep_rate_locked(pageheap, span->page_count);
     tcm_pool_give(pool_of(pageheap, span->size_class), span);
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/machine.h"
+#include "tcmalloc/cpucache.h"
 #include "tcmalloc/heap.h"
 #include "tcmalloc/inspect.h"
 #include "tcmalloc/tcmalloc.h"
@@ -214,6 +215,34 @@ profile_counts_blocks_of_all_threads(void **state)
     run_with("profile:4k", counts_threads);
 }
 
+static void
+find_used(struct tcm_front *front, void *arg)
+{
+    bool *found = arg;
+
+    *found = *found || tcm_front_cached_size(front) > 0;
+}
+
+/* Where there are caches of CPUs, they serve all that is not sampled. */
+static void
+counts_on_cpus(void)
+{
+    bool found = false;
+
+    counts_threads();
+    tcm_cpucache_each(find_used, &found);
+    REQUIRE(found == tcm_heap_process.has_cpu_caches);
+    REQUIRE(rseq_start() == tcm_heap_process.has_cpu_caches);
+    tcm_inspect_check(&tcm_heap_process);
+}
+
+static void
+profile_counts_blocks_of_cpu_caches(void **state)
+{
+    (void)state;
+    run_with("profile:4k,own_caches:0", counts_on_cpus);
+}
+
 /* ---- files */
 
 static char folder[] = "/tmp/malstrom-profile-XXXXXX";
@@ -290,6 +319,7 @@ main(void)
         cmocka_unit_test(profile_counts_a_loop_of_malloc_and_free),
         cmocka_unit_test(profile_leaves_every_call_as_it_is),
         cmocka_unit_test(profile_counts_blocks_of_all_threads),
+        cmocka_unit_test(profile_counts_blocks_of_cpu_caches),
         cmocka_unit_test(
             profile_files_are_written_by_call_by_size_and_at_the_end),
         cmocka_unit_test(profile_is_off_unless_asked_for),
