@@ -19,6 +19,7 @@
 
 /* ---- take */
 
+_Atomic bool tcm_block_counted;
 _Thread_local struct sampler tcm_block_sampler TLS_INITIAL_EXEC;
 
 static void *

@@ -13,6 +13,9 @@
 #include "base/poison.h"
 #include "tcmalloc/heap.h"
 
+/* Allocations on the process's heap are sampled. Relaxed: who sees it and has not
+ * started the heap has a new sampler, and comes the slow way. */
+extern _Atomic bool tcm_block_counted;
 /* The calling thread's, on the process's heap. */
 extern _Thread_local struct sampler tcm_block_sampler TLS_INITIAL_EXEC;
 

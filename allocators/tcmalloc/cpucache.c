@@ -88,7 +88,8 @@ tcm_cpucache_start(struct meta *meta, struct tcm_transfer *transfers,
     all->transfers = transfers;
     all->pool = pool;
     all->on = true;
-    all->seen = seen;
+    /* Pairs with the acquire in tcm_cpucaches_seen. */
+    atomic_store_explicit(&all->seen, seen, memory_order_release);
     return true;
 }
 

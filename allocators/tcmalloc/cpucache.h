@@ -38,8 +38,8 @@ struct tcm_cpucache {
 
 struct tcm_cpucaches {
     struct mtx lock;
-    bool on;   /* fixed at start */
-    bool seen; /* ... by the fast paths too */
+    bool on;           /* fixed at start */
+    _Atomic bool seen; /* ... by the fast paths too */
     struct meta *meta;
     struct tcm_transfer *transfers;
     struct tcm_front_pool *pool;
@@ -49,6 +49,14 @@ struct tcm_cpucaches {
 };
 
 extern struct tcm_cpucaches tcm_cpucaches;
+
+/* For the fast paths, which may run beside the start. Pairs with the release in
+ * tcm_cpucache_start. */
+static inline bool
+tcm_cpucaches_seen(void)
+{
+    return atomic_load_explicit(&tcm_cpucaches.seen, memory_order_acquire);
+}
 
 /* Turns them on, where there are restartable sequences; seen: for the fast paths
  * too. */

@@ -15,6 +15,7 @@
 #include "base/pages.h"
 #include "base/stack.h"
 #include "parts/pprof.h"
+#include "tcmalloc/block.h"
 #include "tcmalloc/cpucache.h"
 #include "tcmalloc/threadcache.h"
 
@@ -112,6 +113,8 @@ init_process(struct tcm_heap *heap)
     heap->pageheap.classmap = &tcm_classmap;
     tcm_pageheap_set_limits(&heap->pageheap, &limits);
     sampled_init(&heap->sampled, &heap->meta, &sampled_form, &options->profile);
+    atomic_store_explicit(
+        &tcm_block_counted, heap->sampled.on, memory_order_relaxed);
     guarded_init(&heap->guarded, &heap->meta, "tcmalloc", options->guarded,
         options->guarded_slots);
 }

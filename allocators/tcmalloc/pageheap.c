@@ -12,9 +12,10 @@
  * are marked freed, which tells a double free from a foreign address.
  *
  * Invariants, true whenever the lock is free:
- *   I1  The pages of all spans are the used pages of the filler and the
- *       hugepages that are mapped and neither in the filler nor the cache.
- *   I2  Every large span is on `large`; large_count and large_pages are sums.
+ *   I1  The pages of all spans are the used pages of the filler and the regions
+ *       and the hugepages that are mapped and in neither nor in the cache.
+ *   I2  Every large span is on `large`; large_count, large_pages, tail_pages and
+ *       slack_pages are sums over them.
  */
 #include "tcmalloc/pageheap.h"
 
@@ -24,7 +25,9 @@
 #include "tcmalloc/misuse.h"
 
 #define FEW_OBJECTS ((size_t)128)
-#define WHOLE_MASK  (TCM_HUGEPAGE_PAGES - 1)
+/* So much slack is no reason for a region. */
+#define SLACK_MIN  (8 * TCM_HUGEPAGE_PAGES)
+#define WHOLE_MASK (TCM_HUGEPAGE_PAGES - 1)
 
 void
 tcm_pageheap_init(struct tcm_pageheap *pageheap, struct meta *meta,
@@ -37,6 +40,7 @@ tcm_pageheap_init(struct tcm_pageheap *pageheap, struct meta *meta,
     tcm_hugecache_init(&pageheap->hugecache, meta, dirty_min, huge);
     pageheap->limits =
         (struct tcm_pageheap_limits){.soft = SIZE_MAX, .hard = SIZE_MAX};
+    tcm_regions_init(&pageheap->regions, meta);
     list_init(&pageheap->large);
     tcm_pool_init(&pageheap->few_objects, meta,
         span_size + BITMAP_WORDS(FEW_OBJECTS) * sizeof(uint64_t));
@@ -74,6 +78,20 @@ static char *
 home_addr(const struct tcm_span *span)
 {
     return span->addr + (whole_count(span) << TCM_HUGEPAGE_SHIFT);
+}
+
+/* A large span with pages in a donated hugepage comes (1) or goes (-1). */
+static void
+count_tail_locked(struct tcm_pageheap *pageheap, const struct tcm_span *span,
+    int sign) REQUIRES(pageheap->lock)
+{
+    if (span->home != NULL && whole_count(span) > 0) {
+        size_t tail = home_pages(span);
+        size_t slack = TCM_HUGEPAGE_PAGES - tail;
+
+        pageheap->tail_pages += sign > 0 ? tail : -tail;
+        pageheap->slack_pages += sign > 0 ? slack : -slack;
+    }
 }
 
 static bool
@@ -141,6 +159,63 @@ take_hugepages_locked(struct tcm_pageheap *pageheap, struct tcm_span *span,
     return true;
 }
 
+/* More slack than there are small spans to fill it. */
+static bool
+wants_region_locked(const struct tcm_pageheap *pageheap, size_t pages,
+    size_t align_pages) REQUIRES(pageheap->lock)
+{
+    size_t small_pages = pageheap->filler.used_pages - pageheap->tail_pages;
+
+    return pages > TCM_HUGEPAGE_PAGES && pages <= TCM_REGION_PAGES / 4 &&
+           (pages & WHOLE_MASK) != 0 && align_pages == 1 &&
+           pageheap->slack_pages > small_pages + SLACK_MIN;
+}
+
+static bool
+add_region_locked(struct tcm_pageheap *pageheap) REQUIRES(pageheap->lock)
+{
+    struct tcm_hugecache *cache = &pageheap->hugecache;
+    struct tcm_region *region = tcm_regions_new(&pageheap->regions);
+    struct tcm_hugerange *spare;
+    bool clean;
+
+    if (region == NULL) {
+        return false;
+    }
+    char *addr = tcm_hugecache_take(
+        cache, TCM_REGION_HUGEPAGES, TCM_HUGEPAGE, &spare, &clean);
+    if (addr != NULL &&
+        !pagemap_reserve(&pageheap->map, addr, TCM_REGION_SIZE)) {
+        tcm_hugecache_give(cache, addr, TCM_REGION_HUGEPAGES, spare, clean);
+        addr = NULL;
+    }
+    if (addr == NULL) {
+        tcm_regions_drop(&pageheap->regions, region);
+        return false;
+    }
+    tcm_regions_add(&pageheap->regions, region, addr, spare, clean);
+    return true;
+}
+
+static bool
+take_from_region_locked(struct tcm_pageheap *pageheap, struct tcm_span *span,
+    size_t pages) REQUIRES(pageheap->lock)
+{
+    struct tcm_regions *regions = &pageheap->regions;
+    char *addr = tcm_regions_take(regions, pages, &span->region, &span->zeroed);
+
+    if (addr == NULL && add_region_locked(pageheap)) {
+        addr = tcm_regions_take(regions, pages, &span->region, &span->zeroed);
+    }
+    if (addr == NULL) {
+        return false;
+    }
+    span->addr = addr;
+    span->home = NULL;
+    span->spare = NULL;
+    return true;
+}
+
 static bool
 take_pages_locked(struct tcm_pageheap *pageheap, struct tcm_span *span,
     size_t pages, size_t align) REQUIRES(pageheap->lock)
@@ -152,8 +227,31 @@ take_pages_locked(struct tcm_pageheap *pageheap, struct tcm_span *span,
         take_from_filler_locked(pageheap, span, pages, align_pages)) {
         return true;
     }
+    if (wants_region_locked(pageheap, pages, align_pages) &&
+        take_from_region_locked(pageheap, span, pages)) {
+        return true;
+    }
     align = align < TCM_HUGEPAGE ? TCM_HUGEPAGE : align;
-    return take_hugepages_locked(pageheap, span, pages, align);
+    if (!take_hugepages_locked(pageheap, span, pages, align)) {
+        return false;
+    }
+    count_tail_locked(pageheap, span, 1);
+    return true;
+}
+
+/* A span of a region; the last one gives its hugepages back. */
+static void
+give_to_region_locked(struct tcm_pageheap *pageheap, struct tcm_span *span)
+    REQUIRES(pageheap->lock)
+{
+    struct tcm_region *region = span->region;
+
+    if (tcm_regions_give(
+            &pageheap->regions, region, span->addr, span->page_count)) {
+        tcm_hugecache_give(&pageheap->hugecache, region->addr,
+            TCM_REGION_HUGEPAGES, region->spare, region->dirty == 0);
+        tcm_regions_drop(&pageheap->regions, region);
+    }
 }
 
 static void
@@ -163,6 +261,11 @@ give_pages_locked(struct tcm_pageheap *pageheap, struct tcm_span *span)
     struct tcm_hugepage *home = span->home;
     size_t whole = whole_count(span);
 
+    if (span->region != NULL) {
+        give_to_region_locked(pageheap, span);
+        return;
+    }
+    count_tail_locked(pageheap, span, -1);
     if (home != NULL) {
         size_t first = tcm_hugepage_index(home, home_addr(span));
 
@@ -193,6 +296,9 @@ release_locked(struct tcm_pageheap *pageheap, size_t size)
     size_t released =
         tcm_hugecache_release(cache, dirty > count ? dirty - count : 0);
 
+    if (released < count) {
+        released += tcm_regions_release(&pageheap->regions, count - released);
+    }
     released <<= TCM_HUGEPAGE_SHIFT;
     if (released < size) {
         size_t pages = (size - released + TCM_PAGE - 1) >> TCM_PAGE_SHIFT;
@@ -207,7 +313,8 @@ static size_t
 backed_size_locked(const struct tcm_pageheap *pageheap) REQUIRES(pageheap->lock)
 {
     const struct tcm_hugecache *cache = &pageheap->hugecache;
-    size_t hugepages = cache->mapped_count - cache->count[TCM_RANGE_CLEAN];
+    size_t hugepages = cache->mapped_count - cache->count[TCM_RANGE_CLEAN] -
+                       pageheap->regions.clean_count;
 
     return (hugepages << TCM_HUGEPAGE_SHIFT) -
            (pageheap->filler.clean_pages << TCM_PAGE_SHIFT);
@@ -258,15 +365,15 @@ keep_rate_locked(struct tcm_pageheap *pageheap, size_t pages)
     }
 }
 
-/* So many free pages of the filler may hold memory, as of the huge cache: in
- * proportion to what is in use, and always some. */
+/* So many free pages of the filler, or of regions, may hold memory, as of the
+ * huge cache: in proportion to what is in use, and always some. */
 static size_t
-dirty_limit_locked(const struct tcm_pageheap *pageheap) REQUIRES(pageheap->lock)
+dirty_limit_locked(const struct tcm_pageheap *pageheap, size_t used_pages)
+    REQUIRES(pageheap->lock)
 {
     size_t least = pageheap->hugecache.dirty_min * TCM_HUGEPAGE_PAGES;
-    size_t quarter = pageheap->filler.used_pages / 4;
 
-    return quarter > least ? quarter : least;
+    return used_pages / 4 > least ? used_pages / 4 : least;
 }
 
 /* After a span has come free: a program that has shrunk gives back. An eighth
@@ -277,10 +384,16 @@ keep_dirty_locked(struct tcm_pageheap *pageheap) REQUIRES(pageheap->lock)
 {
     struct tcm_filler *filler = &pageheap->filler;
     size_t dirty = tcm_filler_free_pages(filler) - filler->clean_pages;
-    size_t limit = dirty_limit_locked(pageheap);
+    size_t limit = dirty_limit_locked(pageheap, filler->used_pages);
 
     if (dirty > limit + limit / 8) {
         (void)tcm_filler_release(filler, dirty - limit);
+    }
+    struct tcm_regions *regions = &pageheap->regions;
+    size_t loose_max =
+        dirty_limit_locked(pageheap, regions->used_pages) / TCM_HUGEPAGE_PAGES;
+    if (regions->loose_count > loose_max) {
+        (void)tcm_regions_release(regions, regions->loose_count - loose_max);
     }
 }
 
@@ -307,6 +420,7 @@ take_span_locked(struct tcm_pageheap *pageheap, unsigned size_class,
     }
     span->size_class = (uint8_t)size_class;
     span->free_count = 0;
+    span->region = NULL;
     if (!take_pages_locked(pageheap, span, pages, align)) {
         tcm_pool_give(pool, span);
         return NULL;
@@ -416,19 +530,18 @@ extend_locked(struct tcm_pageheap *pageheap, struct tcm_span *span,
 {
     size_t more = pages - span->page_count;
 
+    if (span->region != NULL) {
+        return keep_limits_locked(pageheap, more) &&
+               tcm_regions_extend(&pageheap->regions, span->region, span->addr,
+                   span->page_count, more);
+    }
     if (span->home == NULL || home_pages(span) + more > WHOLE_MASK ||
         !keep_limits_locked(pageheap, more)) {
         return false;
     }
     size_t first = tcm_hugepage_index(span->home, home_addr(span));
-    if (!tcm_filler_extend(
-            &pageheap->filler, span->home, first, home_pages(span), more)) {
-        return false;
-    }
-    span->page_count = (uint32_t)pages;
-    pageheap->large_pages += more;
-    poison_use(span->addr, tcm_span_size(span));
-    return true;
+    return tcm_filler_extend(
+        &pageheap->filler, span->home, first, home_pages(span), more);
 }
 
 bool
@@ -438,6 +551,13 @@ tcm_pageheap_extend(
     ASSERT(span->size_class == 0 && pages > span->page_count);
     mtx_lock(&pageheap->lock);
     bool done = extend_locked(pageheap, span, pages);
+    if (done) {
+        count_tail_locked(pageheap, span, -1);
+        pageheap->large_pages += pages - span->page_count;
+        span->page_count = (uint32_t)pages;
+        count_tail_locked(pageheap, span, 1);
+        poison_use(span->addr, tcm_span_size(span));
+    }
     mtx_unlock(&pageheap->lock);
     return done;
 }
@@ -480,15 +600,18 @@ tcm_pageheap_stats(
 {
     const struct tcm_hugecache *cache = &pageheap->hugecache;
     const struct tcm_filler *filler = &pageheap->filler;
+    const struct tcm_regions *regions = &pageheap->regions;
 
     mtx_lock(&pageheap->lock);
     size_t dirty = cache->count[TCM_RANGE_DIRTY] * TCM_HUGEPAGE_PAGES;
     size_t clean = cache->count[TCM_RANGE_CLEAN] * TCM_HUGEPAGE_PAGES;
     *stats = (struct tcm_pageheap_stats){
         .mapped_pages = cache->mapped_count * TCM_HUGEPAGE_PAGES,
-        .free_pages = tcm_filler_free_pages(filler) + dirty + clean,
-        .clean_pages = filler->clean_pages + clean,
-        .free_runs = filler->hugepage_count +
+        .free_pages = tcm_filler_free_pages(filler) +
+                      tcm_regions_free_pages(regions) + dirty + clean,
+        .clean_pages = filler->clean_pages +
+                       regions->clean_count * TCM_HUGEPAGE_PAGES + clean,
+        .free_runs = filler->hugepage_count + regions->region_count +
                      cache->by_addr[TCM_RANGE_DIRTY].count +
                      cache->by_addr[TCM_RANGE_CLEAN].count,
         .large_count = pageheap->large_count,
@@ -515,7 +638,7 @@ tcm_pageheap_check_owner(
 static void
 check_large_locked(struct tcm_pageheap *pageheap) REQUIRES(pageheap->lock)
 {
-    size_t count = 0, pages = 0;
+    size_t count = 0, pages = 0, tail = 0, slack = 0;
     struct list *link;
 
     list_check(&pageheap->large);
@@ -525,11 +648,17 @@ check_large_locked(struct tcm_pageheap *pageheap) REQUIRES(pageheap->lock)
         tcm_span_check(span);
         tcm_pageheap_check_owner(pageheap, span);
         CHECK(span->size_class == 0);
-        CHECK((home_pages(span) == 0) == (span->home == NULL));
+        CHECK((span->home == NULL) ==
+              (span->region != NULL || home_pages(span) == 0));
         count++;
         pages += span->page_count;
+        if (span->home != NULL && whole_count(span) > 0) {
+            tail += home_pages(span);
+            slack += TCM_HUGEPAGE_PAGES - home_pages(span);
+        }
     }
     CHECK(count == pageheap->large_count && pages == pageheap->large_pages);
+    CHECK(tail == pageheap->tail_pages && slack == pageheap->slack_pages);
 }
 
 void
@@ -541,6 +670,7 @@ tcm_pageheap_check(struct tcm_pageheap *pageheap)
     tcm_pool_check(&pageheap->hugepages);
     tcm_filler_check(&pageheap->filler);
     tcm_hugecache_check(&pageheap->hugecache);
+    tcm_regions_check(&pageheap->regions);
     check_large_locked(pageheap);
     mtx_unlock(&pageheap->lock);
 }
@@ -557,6 +687,7 @@ tcm_pageheap_dump(struct tcm_pageheap *pageheap, int fd)
         pageheap->small_count, pageheap->large_count, pageheap->large_pages);
     print_flush(&print);
     tcm_filler_dump(&pageheap->filler, fd);
+    tcm_regions_dump(&pageheap->regions, fd);
     tcm_hugecache_dump(&pageheap->hugecache, fd);
     mtx_unlock(&pageheap->lock);
 }

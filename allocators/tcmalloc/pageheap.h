@@ -4,9 +4,12 @@
  *     central lists --> small spans --\            filler: parts of hugepages
  *                                      page heap --<
  *     large blocks  --> large spans --/            huge cache: whole ones
+ *                                                  regions: across them
  *
  * A span shorter than a hugepage is the filler's. A longer one takes whole
- * hugepages, and the rest of its last one is donated to the filler.
+ * hugepages, and the rest of its last one is donated to the filler; or, where the
+ * filler has more of such rests than small spans to put there, it lies in a
+ * region.
  *
  * Concurrency: any thread. Each call takes pageheap.lock, of rank
  * MTX_PAGEHEAP, and may take meta.lock inside it. The page map is read without.
@@ -20,6 +23,7 @@
 #include "tcmalloc/classmap.h"
 #include "tcmalloc/filler.h"
 #include "tcmalloc/hugecache.h"
+#include "tcmalloc/region.h"
 #include "tcmalloc/span.h"
 
 /* How much a page heap may hold, and when it gives back. Bytes; SIZE_MAX is no
@@ -33,13 +37,16 @@ struct tcm_pageheap {
     struct mtx lock;
     struct tcm_filler filler;          /* [lock] */
     struct tcm_hugecache hugecache;    /* [lock] */
+    struct tcm_regions regions;        /* [lock] */
     struct tcm_pageheap_limits limits; /* [lock] */
-    double release_due;          /* [lock] pages; below 0: more were released */
-    struct list large;           /* [lock] spans of large blocks */
-    size_t large_count;          /* [lock] */
-    size_t large_pages;          /* [lock] */
-    size_t small_count;          /* [lock] small spans */
-    struct tcm_pool few_objects; /* [lock] spans of up to 128 objects */
+    double release_due; /* [lock] pages; below 0: more were released */
+    struct list large;  /* [lock] spans of large blocks */
+    size_t large_count; /* [lock] */
+    size_t large_pages; /* [lock] */
+    size_t small_count; /* [lock] small spans */
+    size_t tail_pages;  /* [lock] of large spans, in donated hugepages */
+    size_t slack_pages; /* [lock] the rest of those hugepages */
+    struct tcm_pool few_objects;   /* [lock] spans of up to 128 objects */
     struct tcm_pool many_objects;  /* [lock] spans of up to 1024 */
     struct tcm_pool hugepages;     /* [lock] */
     struct tcm_classmap *classmap; /* [lock] or NULL; fixed before use */

@@ -39,6 +39,7 @@ struct tcm_span {
     /* The hugepage that holds the pages past the last whole hugepage. */
     struct tcm_hugepage *home;
     struct tcm_hugerange *spare; /* for the whole hugepages, if any */
+    struct tcm_region *region;   /* large: that holds all its pages, or NULL */
     uint64_t free_bits[];        /* large: [0] is tcm_span_sample */
 };
 

@@ -12,6 +12,7 @@
  *   back     pageheap.c     spans out of hugepages
  *            filler.c       packs spans into hugepages
  *            hugepage.c     the pages of one hugepage
+ *            region.c       large spans end to end, across hugepages
  *            hugecache.c    free hugepages, and new ones from the OS
  *   owner    span.c         address -> page map -> span and size class
  *            classmap.c     address -> size class, by one load
@@ -201,7 +202,7 @@ malloc_beside(size_t size)
     unsigned size_class = tcm_sizemap_class(size);
     void *object;
 
-    if (!tcm_heap_process.sampled.on ||
+    if (!atomic_load_explicit(&tcm_block_counted, memory_order_relaxed) ||
         !sampler_covers(&tcm_block_sampler, size) ||
         (object = pop_beside(size_class)) == NULL) {
         return malloc_slowly(size);
@@ -217,7 +218,7 @@ malloc_of_class(size_t size, unsigned size_class)
     void *object = tcm_slab_pop(tcm_self_slab, size_class);
 
     if (__builtin_expect(object != NULL, 1) ||
-        (tcm_cpucaches.seen &&
+        (tcm_cpucaches_seen() &&
             (object = tcm_cpuslab_pop(size_class)) != NULL)) {
         tcm_block_use(object, size_class);
         return object;
@@ -286,7 +287,7 @@ tcm_free(void *block)
     if (__builtin_expect(tcm_sizemap_starts(size_class, block), 1) &&
         (__builtin_expect(tcm_slab_push(slab, size_class, block), 1) ||
             (__builtin_expect(
-                 slab == &tcm_slab_none && tcm_cpucaches.seen, 1) &&
+                 slab == &tcm_slab_none && tcm_cpucaches_seen(), 1) &&
                 tcm_cpuslab_push(size_class, block)))) {
         tcm_block_rest(block, size_class); /* This thread's still. */
         return;
