@@ -4,9 +4,10 @@
  *
  * Last in, first out: what was given last is likeliest to be in some cache.
  *
- * Rejected: a lock-free ring of batches. One lock for a batch is already cheap,
- * batches of many lengths do not fit a ring's slots, and a ring cannot say
- * exactly what it holds.
+ * Rejected: a ring of batches, CK's for many producers and consumers. It is
+ * faster until there are more threads than CPUs, and then a tenth as fast, as
+ * each waits for those that drew a slot before it (measured: docs/designs). And
+ * batches of many lengths do not fit its slots, and it cannot say what it holds.
  *
  *   I1  count <= capacity <= TCM_TRANSFER_SLOTS; low_count <= count.
  */
