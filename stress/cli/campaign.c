@@ -27,6 +27,10 @@
 #define SLICE_LAST_NS  (SECOND_NS * 6)
 #define PROOF_MIN_NS   (SECOND_NS * 4)
 #define PROOF_MAX_NS   (SECOND_NS * 30)
+/* A machine out of memory may kill a program or two. When more are lost, that
+ * nothing was found says nothing. */
+#define KILLED_MAX 2
+
 #define QUIET_NOTE_MS  1000
 #define PASS_NS        (SECOND_NS * 4) /* of a scenario that has an end */
 
@@ -270,6 +274,7 @@ handle_result(struct campaign *campaign, struct pair *pair,
             "malstrom stress: %s %s: program %lu was killed from outside",
             pair->target->name, pair->scenario->name,
             (unsigned long)(pair->next_index - 1));
+        campaign->killed_count++;
         break;
     case RESULT_NO_MALLOC:
     case RESULT_FAILED:
@@ -444,5 +449,7 @@ campaign_run(struct campaign *campaign)
     if (campaign->report.finding_count > 0) {
         return STATUS_FINDING;
     }
-    return good && !campaign->could_not_run ? STATUS_OK : STATUS_CANNOT_RUN;
+    bool was_heard = campaign->killed_count <= KILLED_MAX;
+    return good && was_heard && !campaign->could_not_run ? STATUS_OK
+                                                         : STATUS_CANNOT_RUN;
 }

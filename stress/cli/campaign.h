@@ -60,6 +60,7 @@ struct campaign {
     const struct pair *current;
     struct reported reported[CAMPAIGN_REPORTED_MAX];
     unsigned reported_count;
+    unsigned killed_count; /* programs that somebody else killed */
     bool could_not_run;
 };
 
