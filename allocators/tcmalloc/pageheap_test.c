@@ -320,6 +320,12 @@ break_pageheap(void *index)
         pageheap()->large_pages++; /* I2 */
         break;
     case 4:
+        pageheap()->tail_pages++; /* I2 */
+        break;
+    case 5:
+        pageheap()->slack_pages--; /* I2 */
+        break;
+    case 6:
         pagemap_set(&pageheap()->map, span->addr, 1, TCM_OWNER_FREED);
         break;
     default:
@@ -336,12 +342,14 @@ check_finds_each_broken_invariant(void **state)
         "used_pages == filler->used_pages",
         "count == pageheap->large_count",
         "pages == pageheap->large_pages",
+        "tail == pageheap->tail_pages",
+        "slack == pageheap->slack_pages",
         "tcm_owner_make(span)",
         "span->home == NULL",
     };
 
     (void)state;
-    assert_each_dies(break_pageheap, messages, 6);
+    assert_each_dies(break_pageheap, messages, 8);
 }
 
 static void
