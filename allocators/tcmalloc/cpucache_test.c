@@ -271,6 +271,34 @@ cpucache_takes_no_double_free_of_an_own_cache(void **state)
     assert_dies(free_twice_on_own_cache, NULL, "double free");
 }
 
+/* Its slab grows by what it refuses, though the CPU's has room. */
+static void
+free_on_own_cache(void *unused)
+{
+    static void *blocks[BATCH];
+    struct tcm_threadcache *own;
+
+    (void)unused;
+    tcm_heap_process.own_max = SIZE_MAX;
+    own = tcm_threadcache_get(&tcm_heap_process);
+    take_many(blocks, 8);
+    free_many(blocks, 8);
+    if (tcm_slab_count(&own->slab, SIZE_CLASS) != 8) {
+        abort();
+    }
+}
+
+static void
+cpucache_leaves_an_own_cache_its_blocks(void **state)
+{
+    char text[DEATH_TEXT_MAX];
+
+    (void)state;
+    rseq_pretend(5);
+    tcm_free(tcm_malloc(SIZE));
+    assert_int_equal(death_capture(free_on_own_cache, NULL, text), 0);
+}
+
 static int
 start(void **state)
 {
@@ -294,6 +322,7 @@ main(void)
         cmocka_unit_test(cpucache_is_drained_by_trim),
         cmocka_unit_test(cpucache_moves_capacity_between_classes),
         cmocka_unit_test(cpucache_takes_no_double_free_of_an_own_cache),
+        cmocka_unit_test(cpucache_leaves_an_own_cache_its_blocks),
     };
 
     return cmocka_run_group_tests(tests, start, NULL);

@@ -249,15 +249,14 @@ free_slowly(void *block)
     give(NULL, block);
 }
 
-/* False for the slow path to see why not. */
+/* False for the slow path to see why not. A thread's own cache that is full gets
+ * more room there, if it can: so it does not leave its blocks to the CPU's. */
 static bool
 push_beside(unsigned size_class, void *block)
 {
-    struct tcm_slab *own = own_slab();
-
-    return tcm_slab_push(own, size_class, block) ||
-           (tcm_cpucaches.on && tcm_slab_newest(own, size_class) != block &&
-               tcm_cpuslab_push(size_class, block));
+    return tcm_self != NULL
+               ? tcm_slab_push(own_slab(), size_class, block)
+               : tcm_cpucaches.on && tcm_cpuslab_push(size_class, block);
 }
 
 /* The fast path sees no cache, or one that is full; or the block's class is not
