@@ -28,7 +28,7 @@ says() {
     grep -q -- "$1" "$2" || fail "'$1' is not in $2"
 }
 
-expect 1 fuzz canary --time 120s --seed 1
+expect 1 fuzz canary --time 400s --seed 1
 says '^finding: zeroing target=canary scenario=fuzz seed=1 file=malstrom-out/' out
 says '^  expected: all bytes of a block from calloc are zero' out
 says '^verdict: 1 findings$' out
