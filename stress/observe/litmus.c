@@ -214,6 +214,134 @@ sequence_broken(unsigned thread)
     }
 }
 
+/* T0's second store follows T1's, so it is in no sequence of T0's first. */
+static void
+sequence_resumed(unsigned thread)
+{
+    if (thread == 0) {
+        plain = 1;
+        SET(y, 1, RELEASE);
+        if (GET(y, RELAXED) == 2) {
+            SET(y, 3, RELAXED);
+        }
+    } else if (thread == 1) {
+        if (GET(y, RELAXED) == 1) {
+            SET(y, 2, RELAXED);
+        }
+    } else if (GET(y, ACQUIRE) == 3) {
+        litmus_results[0] = 1 + plain;
+    }
+}
+
+/* Fences with no partner, and fences with another kind of partner. */
+#define FENCES(name, before, after, load_order, acquire)                       \
+    static void name(unsigned thread)                                          \
+    {                                                                          \
+        if (thread == 0) {                                                     \
+            plain = 1;                                                         \
+            before;                                                            \
+            SET(y, 1, RELAXED);                                                \
+            after;                                                             \
+        } else if (GET(y, load_order) == 1) {                                  \
+            acquire;                                                           \
+            litmus_results[0] = 1 + plain;                                     \
+        }                                                                      \
+    }
+#define FENCE(order) atomic_thread_fence(order)
+FENCES(fence_release_only, FENCE(RELEASE), (void)0, RELAXED, (void)0)
+FENCES(fence_acquire_only, (void)0, (void)0, RELAXED, FENCE(ACQUIRE))
+FENCES(fence_too_late, (void)0, FENCE(RELEASE), ACQUIRE, (void)0)
+FENCES(fence_of_acquire, FENCE(ACQUIRE), (void)0, ACQUIRE, (void)0)
+FENCES(fence_and_load, FENCE(RELEASE), (void)0, ACQUIRE, (void)0)
+
+static void
+fence_and_rmw(unsigned thread)
+{
+    if (thread == 0) {
+        plain = 1;
+        FENCE(RELEASE);
+        SET(y, 1, RELAXED);
+    } else if (thread == 1) {
+        int one = 1;
+        atomic_compare_exchange_strong_explicit(&y, &one, 2, RELAXED, RELAXED);
+    } else if (GET(y, RELAXED) == 2) {
+        FENCE(ACQUIRE);
+        litmus_results[0] = 1 + plain;
+    }
+}
+
+/* SB with exchanges for stores; with one fence; with a fence in one thread and
+ * seq_cst accesses in the other. */
+static void
+sb_exchanges(unsigned thread)
+{
+    atomic_exchange_explicit(thread == 0 ? &x : &y, 1, SEQ_CST);
+    litmus_results[thread] = GET(*(thread == 0 ? &y : &x), SEQ_CST);
+}
+
+static void
+sb_one_fence(unsigned thread)
+{
+    SET(*(thread == 0 ? &x : &y), 1, RELAXED);
+    if (thread == 0) {
+        FENCE(SEQ_CST);
+    }
+    litmus_results[thread] = GET(*(thread == 0 ? &y : &x), RELAXED);
+}
+
+static void
+sb_fence_and_seq_cst(unsigned thread)
+{
+    if (thread == 0) {
+        SET(x, 1, RELAXED);
+        FENCE(SEQ_CST);
+        litmus_results[0] = GET(y, RELAXED);
+    } else {
+        SET(y, 1, SEQ_CST);
+        litmus_results[1] = GET(x, SEQ_CST);
+    }
+}
+
+/* The lock hands plain data on, whoever takes it and how. */
+static void
+handed_on(unsigned thread)
+{
+    int failed = thread == 2 ? pthread_mutex_trylock(&mutex_a)
+                             : pthread_mutex_lock(&mutex_a);
+    if (failed == 0) {
+        plain++;
+        pthread_mutex_unlock(&mutex_a);
+    }
+}
+
+/* What a destructor did comes before the return of the join. */
+static void
+write_plain(void *unused)
+{
+    (void)unused;
+    plain = 1;
+}
+
+static void *
+set_key(void *key)
+{
+    pthread_setspecific(*(pthread_key_t *)key, key);
+    return NULL;
+}
+
+static void
+destructor_and_join(unsigned thread)
+{
+    pthread_key_t key;
+    pthread_t child;
+    (void)thread;
+    pthread_key_create(&key, write_plain);
+    if (pthread_create(&child, NULL, set_key, &key) == 0) {
+        pthread_join(child, NULL);
+        litmus_results[0] = plain;
+    }
+}
+
 /* Dekker's entry: at most one may see that the other has not come. */
 #define DEKKER(name, order)                                                    \
     static void name(unsigned thread)                                          \
@@ -635,6 +763,18 @@ const struct litmus litmus_all[] = {
     LITMUS(sequence_by_rmw, 3),
     LITMUS(sequence_by_same_thread, 2),
     LITMUS(sequence_broken, 3),
+    LITMUS(sequence_resumed, 3),
+    LITMUS(fence_release_only, 2),
+    LITMUS(fence_acquire_only, 2),
+    LITMUS(fence_too_late, 2),
+    LITMUS(fence_of_acquire, 2),
+    LITMUS(fence_and_load, 2),
+    LITMUS(fence_and_rmw, 3),
+    LITMUS(sb_exchanges, 2),
+    LITMUS(sb_one_fence, 2),
+    LITMUS(sb_fence_and_seq_cst, 2),
+    LITMUS(handed_on, 3),
+    LITMUS(destructor_and_join, 1),
     LITMUS(dekker, 2),
     LITMUS(dekker_relaxed, 2),
     LITMUS(double_checked, 3),

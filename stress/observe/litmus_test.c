@@ -206,6 +206,9 @@ store_buffering(void **state)
     CHECK_OUTCOMES("sb_weak_fences", 3, {{0, 0}, {0, 1}, {1, 0}, {1, 1}});
     CHECK_OUTCOMES("sb_seq_cst", 3, {{0, 1}, {1, 0}, {1, 1}});
     CHECK_OUTCOMES("sb_fences", 3, {{0, 1}, {1, 0}, {1, 1}});
+    CHECK_OUTCOMES("sb_exchanges", 3, {{0, 1}, {1, 0}, {1, 1}});
+    CHECK_OUTCOMES("sb_one_fence", 3, {{0, 0}, {0, 1}, {1, 0}, {1, 1}});
+    CHECK_OUTCOMES("sb_fence_and_seq_cst", 3, {{0, 1}, {1, 0}, {1, 1}});
 }
 
 /* C11 allows 1 1 for relaxed accesses; a load here reads what was stored. */
@@ -246,6 +249,27 @@ release_sequences(void **state)
     CHECK_OUTCOMES("sequence_by_rmw", 3, {{0}, {2}});
     CHECK_OUTCOMES("sequence_by_same_thread", 3, {{0}, {2}});
     check_finds("sequence_broken", 3, VERDICT_RACE);
+    check_finds("sequence_resumed", 3, VERDICT_RACE);
+}
+
+static void
+fences_and_their_partners(void **state)
+{
+    (void)state;
+    check_finds("fence_release_only", 3, VERDICT_RACE);
+    check_finds("fence_acquire_only", 3, VERDICT_RACE);
+    check_finds("fence_too_late", 3, VERDICT_RACE);
+    check_finds("fence_of_acquire", 3, VERDICT_RACE);
+    CHECK_OUTCOMES("fence_and_load", 3, {{0}, {2}});
+    CHECK_OUTCOMES("fence_and_rmw", 3, {{0}, {2}});
+}
+
+static void
+what_pthreads_order(void **state)
+{
+    (void)state;
+    check_silent("handed_on", 3);
+    CHECK_OUTCOMES("destructor_and_join", 3, {{1}});
 }
 
 static void
@@ -373,6 +397,8 @@ main(void)
         cmocka_unit_test(independent_reads_of_independent_writes),
         cmocka_unit_test(causality_and_coherence),
         cmocka_unit_test(release_sequences),
+        cmocka_unit_test(fences_and_their_partners),
+        cmocka_unit_test(what_pthreads_order),
         cmocka_unit_test(mutual_exclusion),
         cmocka_unit_test(double_checked_initialization),
         cmocka_unit_test(waiting_and_waking),
