@@ -10,7 +10,7 @@
  * freeing it comes the slow way too; the design keeps the sample with its pages
  * and gives it back when the block is freed. The fast paths know nothing of all
  * this: where the profile is on, threads are not shown their caches, so that
- * each allocation comes the slow way and is counted.
+ * each allocation comes beside them and is counted.
  *
  * Concurrency: any thread, with no lock of rank MTX_PROFILE or above held.
  * Failure: sampled_add returns NULL when out of memory: the block is not in the

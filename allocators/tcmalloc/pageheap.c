@@ -104,6 +104,27 @@ take_from_filler_locked(struct tcm_pageheap *pageheap, struct tcm_span *span,
     return span->addr != NULL;
 }
 
+/* Neighbouring hugepages, with room for them in the page map. */
+static char *
+take_range_locked(struct tcm_pageheap *pageheap, size_t count, size_t align,
+    struct tcm_hugerange **spare, bool *clean) REQUIRES(pageheap->lock)
+{
+    struct tcm_hugecache *cache = &pageheap->hugecache;
+    char *addr = tcm_hugecache_take(cache, count, align, spare, clean);
+
+    if (addr == NULL) {
+        return NULL;
+    }
+    if (!pagemap_reserve(&pageheap->map, addr, count << TCM_HUGEPAGE_SHIFT)) {
+        tcm_hugecache_give(cache, addr, count, *spare, *clean);
+        return NULL;
+    }
+    if (pageheap->classmap != NULL) {
+        tcm_classmap_cover(pageheap->classmap, addr);
+    }
+    return addr;
+}
+
 /* Takes whole hugepages; the last is a new one of the filler's where the span
  * does not need all of it. */
 static bool
@@ -126,15 +147,7 @@ take_hugepages_locked(struct tcm_pageheap *pageheap, struct tcm_span *span,
         tcm_pool_give(&pageheap->hugepages, home);
         return false;
     }
-    char *addr = tcm_hugecache_take(cache, count, align, &spare, &clean);
-    if (addr != NULL &&
-        !pagemap_reserve(&pageheap->map, addr, count << TCM_HUGEPAGE_SHIFT)) {
-        tcm_hugecache_give(cache, addr, count, spare, clean);
-        addr = NULL;
-    }
-    if (addr != NULL && pageheap->classmap != NULL) {
-        tcm_classmap_cover(pageheap->classmap, addr);
-    }
+    char *addr = take_range_locked(pageheap, count, align, &spare, &clean);
     if (addr == NULL) {
         if (home_spare != NULL) {
             tcm_hugecache_drop_spare(cache, home_spare);
@@ -174,7 +187,6 @@ wants_region_locked(const struct tcm_pageheap *pageheap, size_t pages,
 static bool
 add_region_locked(struct tcm_pageheap *pageheap) REQUIRES(pageheap->lock)
 {
-    struct tcm_hugecache *cache = &pageheap->hugecache;
     struct tcm_region *region = tcm_regions_new(&pageheap->regions);
     struct tcm_hugerange *spare;
     bool clean;
@@ -182,13 +194,8 @@ add_region_locked(struct tcm_pageheap *pageheap) REQUIRES(pageheap->lock)
     if (region == NULL) {
         return false;
     }
-    char *addr = tcm_hugecache_take(
-        cache, TCM_REGION_HUGEPAGES, TCM_HUGEPAGE, &spare, &clean);
-    if (addr != NULL &&
-        !pagemap_reserve(&pageheap->map, addr, TCM_REGION_SIZE)) {
-        tcm_hugecache_give(cache, addr, TCM_REGION_HUGEPAGES, spare, clean);
-        addr = NULL;
-    }
+    char *addr = take_range_locked(
+        pageheap, TCM_REGION_HUGEPAGES, TCM_HUGEPAGE, &spare, &clean);
     if (addr == NULL) {
         tcm_regions_drop(&pageheap->regions, region);
         return false;
