@@ -379,18 +379,20 @@ shows(const struct program *program, void *arg)
            fuzzed.result.finding.kind == like->result.finding.kind;
 }
 
-/* Names for addresses cost more than the run, and its kind needs none. */
+/* Names for addresses cost more than the run, and its kind needs none; so does a
+ * search for leaks, where none was the finding. */
 static void
-leave_out_symbols(const char *options)
+leave_out_extras(const char *options, enum verdict_kind kind)
 {
     char without[1024];
-    snprintf(without, sizeof without, "%s%ssymbolize=0",
-        options == NULL ? "" : options, options == NULL ? "" : ":");
+    snprintf(without, sizeof without, "%s%ssymbolize=0%s",
+        options == NULL ? "" : options, options == NULL ? "" : ":",
+        kind == VERDICT_LEAK ? "" : ":detect_leaks=0");
     setenv("ASAN_OPTIONS", without, 1);
 }
 
 static void
-restore_symbols(const char *options)
+restore_extras(const char *options)
 {
     if (options == NULL) {
         unsetenv("ASAN_OPTIONS");
@@ -410,8 +412,8 @@ fuzzed_minimise(
     const char *given = getenv("ASAN_OPTIONS");
     char *options = given == NULL ? NULL : strdup(given);
     bounded.deadline_ns = supervisor_now_ns() + time_ns;
-    leave_out_symbols(options);
+    leave_out_extras(options, like->result.finding.kind);
     (void)minimise(program, &minimise_options, &status);
-    restore_symbols(options);
+    restore_extras(options);
     free(options);
 }
