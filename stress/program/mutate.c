@@ -130,9 +130,9 @@ any_size(struct random *random)
         return random_below(random, 4200);
     } else if (dice < 920) {
         return near_power(random, 3, 15);
-    } else if (dice < 980) {
+    } else if (dice < 976) {
         return random_log_between(random, 4096, 64 << 10);
-    } else if (dice < 984) {
+    } else if (dice < 983) {
         return random_log_between(random, 64 << 10, 600 << 10);
     } else if (dice < 985) {
         return random_log_between(random, 600 << 10, 64 << 20);
