@@ -105,24 +105,6 @@ target 3 "malstrom stress: * the loader takes no path with a space or a colon" \
 expect 3 "malstrom stress: ./none.so: no malloc in this library" \
     stress --time 500ms --target system --target ./none.so
 
-# A malloc that has its process killed is not called correct: status 3.
-cat >killed.c <<'END'
-#include <signal.h>
-#include <stddef.h>
-#include <unistd.h>
-extern void *__libc_malloc(size_t size);
-extern void __libc_free(void *block);
-void *malloc(size_t size) {
-    static int count;
-    if (++count == 3000) kill(getpid(), SIGKILL);
-    return __libc_malloc(size);
-}
-void free(void *block) { __libc_free(block); }
-END
-"$cc" -shared -fPIC -o killed.so killed.c || fail "the compiler"
-expect 3 "*churn: program * was killed from outside*" \
-    stress --time 3s --scenario churn --target ./killed.so
-
 # ---- programs
 
 cat >good.heap <<'END'
