@@ -24,6 +24,8 @@
  *   I2  From the end of prepare to the parent's or child's handler list_lock is
  *       forked too, so that nobody is inside the lists when the child is made.
  *   I3  A lock is not ended while `wanted` names it.
+ *   I4  A lock is in one place of one list. Whoever makes one a second time bends
+ *       the list into a ring, which fork would follow for ever.
  */
 #include "base/fork.h"
 
@@ -56,6 +58,7 @@ fork_enter(struct mtx *mtx)
     if (mtx->rank < reached) {
         atomic_store_explicit(&mtx->state, MTX_FORKED, memory_order_relaxed);
     }
+    CHECK(mtx != lists[mtx->rank]); /* I4 */
     mtx->next = lists[mtx->rank];
     if (mtx->next != NULL) {
         mtx->next->prev = mtx;
@@ -138,6 +141,7 @@ take_rank(unsigned rank) REQUIRES(list_lock)
         if (atomic_load_explicit(&mtx->state, memory_order_relaxed) ==
                 MTX_FORKED ||
             claim(mtx)) {
+            CHECK(mtx->next == NULL || mtx->next->prev == mtx); /* I4 */
             mtx = mtx->next;
         } else {
             wait_for_holder(mtx);

@@ -443,6 +443,28 @@ fork_runs_child_hooks_once_and_in_the_child_only(void **state)
     assert_int_equal(child_calls + other_calls, 0);
 }
 
+/* With a lock of its rank made since, or none. */
+static void
+make_a_lock_twice(void *between)
+{
+    static struct mtx mtx, other;
+
+    mtx_init(&mtx, MTX_BASE);
+    if (between != NULL) {
+        mtx_init(&other, MTX_BASE);
+    }
+    mtx_init(&mtx, MTX_BASE);
+    fork_and_check();
+}
+
+static void
+fork_does_not_follow_a_lock_made_twice(void **state)
+{
+    (void)state;
+    assert_dies(make_a_lock_twice, NULL, "mtx != lists[mtx->rank]");
+    assert_dies(make_a_lock_twice, state, "mtx->next->prev == mtx");
+}
+
 #define FORK_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -457,6 +479,7 @@ main(void)
         FORK_TEST(fork_pins_the_lock_that_it_waits_for),
         FORK_TEST(fork_lets_handlers_of_others_through),
         FORK_TEST(fork_runs_child_hooks_once_and_in_the_child_only),
+        FORK_TEST(fork_does_not_follow_a_lock_made_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
