@@ -30,11 +30,13 @@ protection(bool usable)
     return usable ? PROT_READ | PROT_WRITE : PROT_NONE;
 }
 
+/* Not MAP_NORESERVE, which would also exempt what is made usable later: the
+ * kernel could not refuse more memory than there is. */
 static void *
 kernel_map(void *hint, size_t size, bool usable)
 {
     int saved_errno = errno;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | (usable ? 0 : MAP_NORESERVE);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
     void *addr = mmap(hint, size, protection(usable), flags, -1, 0);
 
     errno = saved_errno;

@@ -11,8 +11,10 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 
 #include "base/death.h"
 #include "base/machine.h"
@@ -204,6 +206,37 @@ pages_reserve_is_usable_only_where_committed(void **state)
     assert_true(pages_unmap(addr, 4 * MIB));
 }
 
+/* "Heuristic": the kernel refuses what is more than there is at once. */
+static bool
+kernel_refuses_much(void)
+{
+    FILE *file = fopen("/proc/sys/vm/overcommit_memory", "r");
+    bool refuses = file != NULL && fgetc(file) == '0';
+
+    if (file != NULL) {
+        fclose(file);
+    }
+    return refuses;
+}
+
+static void
+pages_commit_refuses_more_than_the_machine_has(void **state)
+{
+    struct sysinfo info;
+
+    (void)state;
+    if (!kernel_refuses_much()) {
+        skip();
+    }
+    assert_int_equal(sysinfo(&info), 0);
+    size_t size = (info.totalram + info.totalswap) * info.mem_unit + MIB;
+    char *addr = pages_reserve(size, PAGE);
+    assert_non_null(addr);
+    assert_false(pages_commit(addr, size));
+    assert_true(pages_commit(addr, MIB));
+    assert_true(pages_unmap(addr, size));
+}
+
 static void
 pages_purge_zeroes_or_says_no(void **state)
 {
@@ -328,6 +361,7 @@ main(void)
         PAGES_TEST(pages_map_that_fails_anywhere_leaves_nothing),
         PAGES_TEST(pages_map_refuses_what_overflows),
         PAGES_TEST(pages_reserve_is_usable_only_where_committed),
+        PAGES_TEST(pages_commit_refuses_more_than_the_machine_has),
         PAGES_TEST(pages_purge_zeroes_or_says_no),
         PAGES_TEST(pages_decommit_that_fails_leaves_the_pages_accessible),
         PAGES_TEST(pages_remap_keeps_contents_or_changes_nothing),
