@@ -97,3 +97,28 @@ family_reallocarray(const struct alloc_ops *ops, struct heap *heap, void *block,
     }
     return ops->realloc(heap, block, product);
 }
+
+int
+family_malloc_info(const struct alloc_ops *ops, int options, FILE *stream)
+{
+    struct alloc_stats stats;
+    if (options != 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    ops->stats(NULL, &stats);
+    size_t heap_size = stats.mapped_size - stats.direct_size;
+    fprintf(stream,
+        "<malloc version=\"1\">\n"
+        "<total type=\"fast\" count=\"0\" size=\"0\"/>\n"
+        "<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n"
+        "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n"
+        "<system type=\"current\" size=\"%zu\"/>\n"
+        "<system type=\"max\" size=\"%zu\"/>\n"
+        "<aspace type=\"total\" size=\"%zu\"/>\n"
+        "<aspace type=\"mprotect\" size=\"%zu\"/>\n"
+        "</malloc>\n",
+        stats.free_count, stats.free_size, stats.direct_count,
+        stats.direct_size, heap_size, stats.mapped_peak, heap_size, heap_size);
+    return ferror(stream) ? -1 : 0;
+}

@@ -10,9 +10,12 @@
  *
  * Concurrency: as the calls beneath. Failure: as each call documents; block and
  * heap unchanged.
- * Design: POSIX.1-2017 posix_memalign; C23 7.24.3; glibc manual, 3.2.3.
+ * Design: POSIX.1-2017 posix_memalign; C23 7.24.3; glibc manual, 3.2.3;
+ * malloc_info(3).
  */
 #pragma once
+
+#include <stdio.h>
 
 #include "alloc.h"
 
@@ -40,6 +43,11 @@ void *family_pvalloc(
     const struct alloc_ops *ops, struct heap *heap, size_t size);
 void *family_reallocarray(const struct alloc_ops *ops, struct heap *heap,
     void *block, size_t count, size_t size);
+
+/* malloc_info of the process's heap, of a design without arenas to tell of: the
+ * sums. -1: with EINVAL, as options is not 0, or the stream has failed. */
+int family_malloc_info(
+    const struct alloc_ops *ops, int options, FILE *stream);
 
 /*
  * FAMILY_OPS(ops_name, prefix): the adapters that a design's alloc_ops needs

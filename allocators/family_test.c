@@ -42,6 +42,18 @@ note_realloc(struct heap *heap, void *old, size_t size)
     return answer;
 }
 
+static void
+note_stats(struct heap *heap, struct alloc_stats *stats)
+{
+    assert_null(heap);
+    *stats = (struct alloc_stats){.mapped_size = 1000,
+        .mapped_peak = 1200,
+        .free_size = 300,
+        .free_count = 5,
+        .direct_size = 400,
+        .direct_count = 2};
+}
+
 static const struct alloc_ops test_ops;
 
 void *test_reallocarray(void *old, size_t count, size_t size);
@@ -60,6 +72,7 @@ static const struct alloc_ops test_ops = {
     .posix_memalign = ops_posix_memalign,
     .valloc = ops_valloc,
     .pvalloc = ops_pvalloc,
+    .stats = note_stats,
 };
 
 static int
@@ -176,6 +189,43 @@ product_is_exact(void **state)
     assert_false(family_product(SIZE_MAX / 3 + 1, 3, &product));
 }
 
+static void
+malloc_info_prints_the_sums_as_xml(void **state)
+{
+    char text[1000] = "";
+    FILE *stream = fmemopen(text, sizeof text, "w");
+
+    (void)state;
+    assert_non_null(stream);
+    assert_int_equal(family_malloc_info(&test_ops, 0, stream), 0);
+    assert_int_equal(fclose(stream), 0);
+    assert_string_equal(text,
+        "<malloc version=\"1\">\n"
+        "<total type=\"fast\" count=\"0\" size=\"0\"/>\n"
+        "<total type=\"rest\" count=\"5\" size=\"300\"/>\n"
+        "<total type=\"mmap\" count=\"2\" size=\"400\"/>\n"
+        "<system type=\"current\" size=\"600\"/>\n"
+        "<system type=\"max\" size=\"1200\"/>\n"
+        "<aspace type=\"total\" size=\"600\"/>\n"
+        "<aspace type=\"mprotect\" size=\"600\"/>\n"
+        "</malloc>\n");
+}
+
+static void
+malloc_info_refuses_options_and_tells_of_a_broken_stream(void **state)
+{
+    FILE *full = fopen("/dev/full", "w");
+
+    (void)state;
+    assert_non_null(full);
+    assert_int_equal(setvbuf(full, NULL, _IONBF, 0), 0);
+    assert_int_equal(family_malloc_info(&test_ops, 1, full), -1);
+    assert_int_equal(errno, EINVAL);
+    assert_false(ferror(full));
+    assert_int_equal(family_malloc_info(&test_ops, 0, full), -1);
+    fclose(full);
+}
+
 int
 main(void)
 {
@@ -187,6 +237,9 @@ main(void)
         cmocka_unit_test_setup(
             reallocarray_refuses_products_that_overflow, set_up),
         cmocka_unit_test_setup(product_is_exact, set_up),
+        cmocka_unit_test_setup(malloc_info_prints_the_sums_as_xml, set_up),
+        cmocka_unit_test_setup(
+            malloc_info_refuses_options_and_tells_of_a_broken_stream, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -256,3 +256,9 @@ const struct alloc_ops dlm_ops = {
     .walk = ops_walk,
     .dump = ops_dump,
 };
+
+int
+dlm_malloc_info(int options, FILE *stream)
+{
+    return family_malloc_info(&dlm_ops, options, stream);
+}

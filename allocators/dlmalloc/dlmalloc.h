@@ -49,6 +49,7 @@ int dlm_malloc_trim(size_t pad);
 struct mallinfo2 dlm_mallinfo2(void);
 int dlm_mallopt(int parameter, int value);
 void dlm_malloc_stats(void);
+int dlm_malloc_info(int options, FILE *stream);
 
 /* Aborts with one line if the heap is broken. Costs a walk of all of it. */
 void dlm_check(void);

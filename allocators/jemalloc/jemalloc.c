@@ -355,3 +355,9 @@ const struct alloc_ops jem_ops = {
     .walk = ops_walk,
     .dump = ops_dump,
 };
+
+int
+jem_malloc_info(int options, FILE *stream)
+{
+    return family_malloc_info(&jem_ops, options, stream);
+}

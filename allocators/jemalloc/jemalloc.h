@@ -44,6 +44,7 @@ int jem_malloc_trim(size_t pad);
 struct mallinfo2 jem_mallinfo2(void);
 int jem_mallopt(int parameter, int value);
 void jem_malloc_stats(void);
+int jem_malloc_info(int options, FILE *stream);
 
 /*
  * jemalloc's own calls. Blocks of theirs and of the family's are alike. flags is

@@ -146,3 +146,9 @@ malloc_stats(void)
 {
     OURS(malloc_stats)();
 }
+
+EXPORTED int
+malloc_info(int options, FILE *stream)
+{
+    return OURS(malloc_info)(options, stream);
+}

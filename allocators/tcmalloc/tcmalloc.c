@@ -431,3 +431,9 @@ const struct alloc_ops tcm_ops = {
     .walk = ops_walk,
     .dump = ops_dump,
 };
+
+int
+tcm_malloc_info(int options, FILE *stream)
+{
+    return family_malloc_info(&tcm_ops, options, stream);
+}

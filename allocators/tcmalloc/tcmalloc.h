@@ -43,6 +43,7 @@ int tcm_malloc_trim(size_t pad);
 struct mallinfo2 tcm_mallinfo2(void);
 int tcm_mallopt(int parameter, int value);
 void tcm_malloc_stats(void);
+int tcm_malloc_info(int options, FILE *stream);
 
 /* Several blocks of one size at once: how many there are. */
 size_t tcm_malloc_batch(size_t size, void **blocks, size_t count);
