@@ -4,7 +4,8 @@
  *
  * The campaign runs in a child process. Crashes of the target are verdicts of
  * the runtime; should the child die or stop even so, the parent says which
- * program it was at, and ends in time.
+ * program it was at, and ends in time. Of a finding that was being made small
+ * then it says what is known.
  */
 #include <errno.h>
 #include <signal.h>
@@ -32,10 +33,10 @@
 #define DEPTH_PCT        3
 #define DEPTH_EXHAUSTIVE 2
 #define PATH_SIZE        4096
-#define TICK_RUNS        64 /* for people */
-#define STALL_NS         (5 * SECOND_NS)
-#define HANG_NS          (10 * SECOND_NS) /* of CPU time */
-#define STOP_NS          (2 * SECOND_NS)  /* for the run at hand, on a signal */
+#define TICK_RUNS        64                        /* for people */
+#define LATE_NS          (1700 * SECOND_NS / 1000) /* of the 2 s for the end */
+#define HANG_NS          (10 * SECOND_NS)          /* of CPU time */
+#define STOP_NS          (2 * SECOND_NS) /* for the run at hand, on a signal */
 
 /* Where the child is, for its parent, who takes the signals: a terminal sends
  * them to both, a script to the one that it knows. */
@@ -43,6 +44,8 @@ struct place {
     _Atomic bool stop;
     _Atomic uint64_t run_count, op_total, program_count;
     _Atomic unsigned target, finding_count;
+    _Atomic unsigned kind; /* of the verdict to tell next; VERDICT_KIND_COUNT */
+    char text[FINDING_TEXT_MAX]; /* of that */
 };
 
 struct session {
@@ -398,6 +401,14 @@ fill_result(struct result *result, const struct explore_finding *finding)
     }
 }
 
+static void
+on_seen(const struct observe_verdict *verdict, void *arg)
+{
+    struct place *place = ((struct session *)arg)->place;
+    snprintf(place->text, sizeof(place->text), "%s", verdict->text);
+    atomic_store(&place->kind, (unsigned)verdict->kind);
+}
+
 static bool
 on_finding(const struct explore_finding *finding, void *arg)
 {
@@ -419,6 +430,7 @@ on_finding(const struct explore_finding *finding, void *arg)
         .file = path,
     };
     report_finding(&session->report, &told);
+    atomic_store(&session->place->kind, VERDICT_KIND_COUNT);
     atomic_store(&session->place->finding_count, session->report.finding_count);
     return session->report.finding_count < session->findings_max;
 }
@@ -432,6 +444,7 @@ on_tick(const struct explore *explore, void *arg)
     atomic_store(&place->op_total, explore->op_total);
     atomic_store(&place->program_count, explore->program_count);
     atomic_store(&place->target, session->target);
+    atomic_store(&place->kind, VERDICT_KIND_COUNT);
     if (explore->run_count % TICK_RUNS != 0) {
         return;
     }
@@ -548,23 +561,23 @@ take_over_report(struct session *session)
     report->progress_shown = report->has_progress_line;
 }
 
-/* The child is dead and said no last line. */
+/* The child is dead and said no last line: a finding, and that line. */
 static int
-tell_death(struct session *session, const char *how)
+tell_last(struct session *session, enum verdict_kind kind, const char *expected,
+    const char *seen)
 {
     const struct place *place = session->place;
     session->target = atomic_load(&place->target);
     take_over_report(session);
     static struct result result = {.kind = RESULT_FINDING};
-    result.finding.kind = VERDICT_CRASH;
+    result.finding.kind = kind;
     result.finding.op_kind = OP_KIND_COUNT;
     snprintf(result.finding.call, FINDING_TEXT_MAX,
         "after run %llu, at program %llu or so",
         (unsigned long long)atomic_load(&place->run_count),
         (unsigned long long)atomic_load(&place->program_count));
-    snprintf(result.finding.expected, FINDING_TEXT_MAX,
-        "the observed process lives on");
-    snprintf(result.finding.seen, FINDING_TEXT_MAX, "%s", how);
+    snprintf(result.finding.expected, FINDING_TEXT_MAX, "%s", expected);
+    snprintf(result.finding.seen, FINDING_TEXT_MAX, "%s", seen);
     const struct report_finding told = {
         .result = &result,
         .target = target_name(session),
@@ -575,6 +588,29 @@ tell_death(struct session *session, const char *how)
     };
     report_finding(&session->report, &told);
     return end_report(session);
+}
+
+static int
+tell_death(struct session *session, const char *how)
+{
+    return tell_last(
+        session, VERDICT_CRASH, "the observed process lives on", how);
+}
+
+/* It was killed for want of time. What it had seen is told as it is. */
+static int
+tell_cut(struct session *session)
+{
+    char expected[FINDING_TEXT_MAX];
+    enum verdict_kind kind = atomic_load(&session->place->kind);
+    take_over_report(session);
+    report_note(
+        &session->report, "malstrom explore: the last run was not waited for");
+    if (kind == VERDICT_KIND_COUNT) {
+        return end_report(session);
+    }
+    snprintf(expected, sizeof(expected), "not that %s", verdicts[kind].meaning);
+    return tell_last(session, kind, expected, session->place->text);
 }
 
 /* CPU time of a process, without the children that it has made. */
@@ -592,23 +628,21 @@ used_ns(pid_t pid)
 
 enum pace { PACE_GOOD, PACE_LATE, PACE_HANGS };
 
-/* Past its time, and no run has ended since for long. A machine with much else
- * to do makes a long run late; one that has used so much of the CPU hangs. */
+/* Past its time. A run looks at the clock, so a machine with much else to do
+ * makes it late; one that has used so much of the CPU hangs. */
 static enum pace
 judge_pace(const struct session *session, pid_t pid)
 {
-    static uint64_t last_count = UINT64_MAX, since_ns, since_used_ns;
+    static uint64_t last_count = UINT64_MAX, since_used_ns;
     uint64_t now_ns = supervisor_now_ns();
     uint64_t count = atomic_load(&session->place->run_count);
     if (count != last_count) {
         last_count = count;
-        since_ns = now_ns;
         since_used_ns = used_ns(pid);
     }
-    uint64_t end_ns = session->begun_ns + session->time_ns +
-                      session->time_ns / 10 + 2 * SECOND_NS;
-    end_ns = since_ns > end_ns ? since_ns : end_ns;
-    if (session->time_ns == 0 || now_ns <= end_ns + STALL_NS) {
+    uint64_t end_ns =
+        session->begun_ns + session->time_ns + session->time_ns / 10 + LATE_NS;
+    if (session->time_ns == 0 || now_ns <= end_ns) {
         return PACE_GOOD;
     }
     return used_ns(pid) >= since_used_ns + HANG_NS ? PACE_HANGS : PACE_LATE;
@@ -643,10 +677,7 @@ wait_for_child(struct session *session, pid_t pid)
         if (pace == PACE_HANGS) {
             return tell_death(session, "it did not end in time");
         }
-        take_over_report(session);
-        report_note(&session->report,
-            "malstrom explore: the last run was not waited for");
-        return end_report(session);
+        return tell_cut(session);
     }
     if (WIFEXITED(status)) {
         return WEXITSTATUS(status);
@@ -668,6 +699,8 @@ begin_session(struct session *session)
     if (session->place == MAP_FAILED) {
         cli_fail(current, STATUS_CANNOT_RUN, "out of memory");
     }
+    atomic_store(&session->place->kind, VERDICT_KIND_COUNT);
+    session->explore.seen = on_seen;
     session->explore.found = on_finding;
     session->explore.tick = on_tick;
     session->explore.arg = session;

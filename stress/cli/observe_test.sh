@@ -103,6 +103,23 @@ expect 1 "" timeout --foreground --preserve-status -s INT 2 \
 says "verdict: [1-9]* findings"
 [ -e stopped/race-relaxed_pool-collide-1-1.heap ] || fail "no file"
 
+# ---- a child that gets no time does not keep its parent
+
+begun=$SECONDS
+$explore --time 3s >out 2>err &
+parent=$!
+child=
+while [ -z "$child" ] && kill -0 $parent; do
+    sleep 0.05
+    child=$(awk -v parent=$parent '$4 == parent {print $1}' \
+        /proc/[0-9]*/stat 2>/dev/null)
+done
+kill -STOP "$child"
+wait $parent || fail "a child that stands still: status $?"
+[ $((SECONDS - begun)) -lt 9 ] || fail "it waits for a child that stands still"
+says "verdict: ok (*"
+grep -q "the last run was not waited for" err || fail "no word of the last run"
+
 # ---- findings and output that have no place
 
 once="$found --runs 1000 --findings 1 --whole"

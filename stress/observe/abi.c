@@ -34,10 +34,8 @@ access_slow(uintptr_t addr, size_t size, bool write, uintptr_t pc)
 {
     enum event_kind kind = write ? EVENT_WRITE : EVENT_READ;
     struct thread *me = hot.current;
-    uint64_t steps_max =
-        plan->steps_max > 0 ? plan->steps_max : STEPS_MAX_DEFAULT;
-    if (hot.steps >= steps_max) {
-        sched_out_of_steps();
+    if (hot.steps >= hot.look_at) {
+        sched_look();
     }
     uintptr_t slot = fiber_slot_addr(me->id);
     bool is_own = addr - slot < FIBER_SLOT_SIZE;

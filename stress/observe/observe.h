@@ -12,7 +12,7 @@
  * Concurrency: one observed run at a time, on the thread that called
  * observe_init. The calls below "From a body" are for logical threads.
  * Failure: observe_init returns NULL, or says in a few words what the machine
- * lacks. A run always ends: by itself, or by a verdict.
+ * lacks. A run always ends: by itself, by a verdict, or cut when time is over.
  * Design: docs/observe.md.
  */
 #pragma once
@@ -58,6 +58,9 @@ struct observe_plan {
     uint64_t steps_max; /* accesses until the verdict livelock; 0 is 4M */
     /* Does the n-th call for memory, from 1, fail? NULL: none does. */
     bool (*os_fails)(uint64_t n, void *arg);
+    /* Asked now and then in the run: is there no time for the rest? Then it is
+     * cut. NULL: there is. */
+    bool (*is_late)(void *arg);
 };
 
 /* One step of a thread, for people. */
@@ -99,6 +102,7 @@ struct observe_stats {
     uint64_t stale_loads; /* atomic loads that read an older store */
     uint64_t os_calls;    /* calls for memory */
     uint64_t hash;        /* of the trace */
+    bool is_cut;          /* for want of time: it says nothing */
 };
 
 /* NULL, or what this machine lacks. Call once, from the main thread. */

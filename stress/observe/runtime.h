@@ -104,6 +104,7 @@ struct hot {
     uint64_t hash;
     uint64_t steps;
     uint64_t steps_stop; /* where the fast path must leave; 0 in slow modes */
+    uint64_t look_at;    /* the step to call sched_look at */
     uint32_t epoch;      /* the current thread's */
     uint32_t run_tag;    /* this run's number in the upper half: see race.h */
 };
@@ -155,7 +156,8 @@ _Noreturn void sched_stop(void); /* the run ends, whatever threads do */
 unsigned sched_choose_store(unsigned count);
 uint64_t sched_now(void); /* virtual ns */
 void sched_advance(uint64_t ns);
-void sched_out_of_steps(void);
+/* At hot.look_at: may end the run, since it has had its steps, or its time. */
+void sched_look(void);
 /* In a forked child: the caller is the only thread, and after all others. */
 void sched_enter_child(void);
 /* Ends a pause, if there is one; false outside of runs. */

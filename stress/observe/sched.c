@@ -11,7 +11,8 @@
  * spins, and counts as yielding. From half of the step budget on the strategy is
  * no longer asked: every point draws evenly and loads read the newest store, so
  * a program that makes progress under a fair scheduler ends. One that does not
- * end even so is livelocked.
+ * end even so is livelocked. On a slow machine even a run within its budget may
+ * take longer than there is time, so now and then it is asked whether it is late.
  *
  * Invariants, whenever a fiber runs:
  *   I1  Bit i of ready_mask is set exactly when threads[i] is THREAD_READY.
@@ -31,6 +32,7 @@
 #include "observe/weak.h"
 
 #define SPINS_TO_YIELD    16
+#define STEPS_TO_LOOK     (1u << 16)
 #define CHOICES_MAX       ((size_t)1 << 22)
 #define CLOCK_START_NS    1000000000ull
 #define CLOCK_POINT_NS    50
@@ -181,8 +183,8 @@ sched_stop(void)
     __builtin_unreachable();
 }
 
-void
-sched_out_of_steps(void)
+static void
+raise_out_of_steps(void)
 {
     struct thread *me = hot.current;
     bool others = (ready_mask & (ready_mask - 1)) != 0;
@@ -195,13 +197,34 @@ sched_out_of_steps(void)
 }
 
 static void
+look_again_at(uint64_t step)
+{
+    bool slow = plan->points == OBSERVE_EVERY || explaining;
+    hot.look_at = step < steps_max ? step : steps_max;
+    hot.steps_stop = slow ? 0 : hot.look_at;
+}
+
+void
+sched_look(void)
+{
+    if (hot.steps >= steps_max) {
+        raise_out_of_steps();
+    }
+    if (plan->is_late != NULL && plan->is_late(plan->arg)) {
+        stats.is_cut = true;
+        sched_stop();
+    }
+    look_again_at(hot.steps + STEPS_TO_LOOK);
+}
+
+static void
 point(enum event_kind kind, uintptr_t addr, bool write, bool yields)
 {
     struct thread *me = hot.current;
     stats.points++;
     places[me->id]++;
-    if (UNLIKELY(++hot.steps >= steps_max)) {
-        sched_out_of_steps();
+    if (UNLIKELY(++hot.steps >= hot.look_at)) {
+        sched_look();
     }
     if (UNLIKELY(stats.points == plan->interrupt_at)) {
         plan->interrupt(me->id, plan->arg);
@@ -283,8 +306,8 @@ find_cell_waiter(void)
 static void
 unblock_somebody(void)
 {
-    if (hot.steps++ >= steps_max) {
-        sched_out_of_steps();
+    if (hot.steps++ >= hot.look_at) {
+        sched_look();
     }
     struct thread *timer = find_next_timer();
     struct thread *waiter = timer != NULL ? timer : find_cell_waiter();
@@ -470,6 +493,7 @@ sched_enter_child(void)
     ready_mask = 1u << me->id;
     waiter_count = 0;
     harness_alive = 1;
+    look_again_at(steps_max); /* Only the parent's run can be cut. */
 }
 
 /*
@@ -507,8 +531,7 @@ begin_run(void)
     memset(&hot, 0, sizeof(hot));
     hot.run_tag = run_number << 16;
     steps_max = plan->steps_max > 0 ? plan->steps_max : STEPS_MAX_DEFAULT;
-    hot.steps_stop =
-        plan->points == OBSERVE_EVERY || explaining ? 0 : steps_max;
+    look_again_at(STEPS_TO_LOOK);
     choice_count = 0;
     waiter_count = 0;
     paused = NULL;
@@ -547,7 +570,7 @@ observe_run(const struct observe_plan *wanted)
     hot.current = NULL;
     stats.steps = hot.steps;
     stats.hash = hot.hash;
-    if (plan->strategy->end != NULL) {
+    if (plan->strategy->end != NULL && !stats.is_cut) {
         plan->strategy->end(plan->strategy, stats.points);
     }
     return &last_verdict;

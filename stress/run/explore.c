@@ -18,8 +18,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 
 #include "base/check.h"
 #include "program/minimise.h"
@@ -61,22 +59,13 @@ struct campaign {
     bool over;
 };
 
-static uint64_t
-now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static bool
 is_over(const struct campaign *campaign)
 {
     const struct explore *explore = campaign->explore;
     return campaign->over ||
            (explore->runs_max > 0 && explore->run_count >= explore->runs_max) ||
-           (explore->stop != NULL && atomic_load(explore->stop)) ||
-           (explore->deadline_ns > 0 && now_ns() >= explore->deadline_ns);
+           observed_is_late(&campaign->observed);
 }
 
 /*
@@ -208,8 +197,9 @@ tell(struct campaign *campaign)
     struct explore *explore = campaign->explore;
     struct minimal *minimal = &campaign->minimal;
     uint64_t run = explore->run_count;
-    minimal->deadline_ns = explore->deadline_ns;
-    minimal->stop = explore->stop;
+    if (explore->seen != NULL) {
+        explore->seen(&minimal->verdict, explore->arg);
+    }
     minimal->keeps_whole = explore->keeps_whole;
     minimal_find(minimal, campaign->program, explore->seed);
     bool repeats = minimal_explain(minimal);
@@ -238,7 +228,7 @@ check_twice(struct campaign *campaign)
     struct observe_stats first = *observe_stats();
     struct observe_verdict verdict =
         *minimal_replay(&campaign->minimal, campaign->program);
-    if (verdict.kind != VERDICT_KIND_COUNT ||
+    if (verdict.kind != VERDICT_KIND_COUNT || observe_stats()->is_cut ||
         observe_stats()->hash == first.hash) {
         return;
     }
@@ -262,6 +252,9 @@ run_once(struct campaign *campaign, struct strategy *strategy)
     struct explore *explore = campaign->explore;
     const struct observe_verdict *verdict =
         observed_run(&campaign->observed, campaign->program, strategy);
+    if (observe_stats()->is_cut) {
+        return;
+    }
     explore->run_count++;
     explore->op_total += program_op_count(campaign->program);
     if (verdict->kind != VERDICT_KIND_COUNT) {
@@ -442,6 +435,8 @@ open_campaign(struct campaign *campaign)
     }
     campaign->observed.points = explore->points;
     campaign->observed.steps_max = explore->steps_max;
+    campaign->observed.limit =
+        (struct observed_limit){explore->deadline_ns, explore->stop};
     campaign->program = program_new();
     return campaign->program != NULL ? NULL : "out of memory";
 }

@@ -69,6 +69,8 @@ struct explore {
     bool keeps_whole; /* findings are not minimised */
     bool twice;       /* every run is checked by another */
     _Atomic bool *stop;
+    /* A verdict that seems new, before it is made small; or NULL. */
+    void (*seen)(const struct observe_verdict *verdict, void *arg);
     /* A new finding; false ends the campaign. */
     bool (*found)(const struct explore_finding *finding, void *arg);
     void (*tick)(const struct explore *explore, void *arg); /* or NULL */

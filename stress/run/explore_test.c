@@ -13,6 +13,8 @@
 #include "base/random.h"
 #include "observe/crash.h"
 #include "run/explore.h"
+#include "run/minimal.h"
+#include "run/supervisor.h"
 #include "run/toys.h"
 
 #define OPS_EACH 6
@@ -229,6 +231,61 @@ all_strategies_find(void **state)
     }
 }
 
+/* Runs that never end but for the time. */
+static void
+a_run_is_cut_at_the_deadline(void **state)
+{
+    (void)state;
+    struct outcome outcome = {.kind = VERDICT_KIND_COUNT};
+    struct explore campaign = {
+        .ops = &toy_kept_lock,
+        .policy = toy_policy(),
+        .strategy = EXPLORE_PCT,
+        .depth = 3,
+        .seed = 1,
+        .deadline_ns = supervisor_now_ns() + 500000000,
+        .thread_count = 2,
+        .op_count = OPS_EACH,
+        .steps_max = UINT64_MAX / 2,
+        .generate = generate,
+        .found = keep,
+        .arg = &outcome,
+    };
+    assert_true(crash_init());
+    assert_null(explore_run(&campaign));
+    assert_int_equal(outcome.kind, VERDICT_KIND_COUNT);
+    assert_true(supervisor_now_ns() >= campaign.deadline_ns);
+}
+
+/* However late it is, what was found is told, as large as it is. */
+static void
+minimising_has_no_time_after_the_deadline(void **state)
+{
+    (void)state;
+    struct outcome early =
+        explore(&toy_lost_wake, EXPLORE_PCT, EXPLORE_NO_SWEEP, 5000);
+    struct observed observed;
+    struct minimal minimal;
+    struct strategy_replay replay;
+    assert_true(observed_open(&observed, &toy_lost_wake, toy_policy()));
+    assert_true(minimal_open(&minimal, &observed));
+    strategy_replay_init(
+        &replay, early.program->schedule, early.program->schedule_count);
+    const struct observe_verdict *verdict =
+        observed_run(&observed, early.program, &replay.base);
+    assert_int_equal(verdict->kind, early.kind);
+    minimal_keep(&minimal, verdict);
+    observed.limit.deadline_ns = 1;
+    minimal_find(&minimal, early.program, 1);
+    assert_in_range(minimal.run_count, 0, 2);
+    assert_true(minimal_explain(&minimal));
+    assert_int_equal(minimal.verdict.kind, early.kind);
+    assert_int_equal(observed.limit.deadline_ns, 1);
+    minimal_close(&minimal);
+    observed_close(&observed);
+    program_delete(early.program);
+}
+
 static void
 a_target_that_asks_the_processor_is_not_deterministic(void **state)
 {
@@ -250,6 +307,8 @@ main(void)
         cmocka_unit_test(right_toys_are_right),
         cmocka_unit_test(wrong_toys_are_found_made_small_and_replayed),
         cmocka_unit_test(all_strategies_find),
+        cmocka_unit_test(a_run_is_cut_at_the_deadline),
+        cmocka_unit_test(minimising_has_no_time_after_the_deadline),
         cmocka_unit_test(a_target_that_asks_the_processor_is_not_deterministic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

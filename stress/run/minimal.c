@@ -5,11 +5,11 @@
 
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "base/random.h"
 #include "program/minimise.h"
 #include "run/calm.h"
+#include "run/supervisor.h"
 
 #define BYTES_MAX     ((size_t)1 << 22)
 #define SEARCH_RUNS   100  /* new schedules for each candidate */
@@ -26,19 +26,10 @@
 
 enum sought { SOUGHT_FOUND, SOUGHT_NONE, SOUGHT_IN_PART };
 
-static uint64_t
-now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 bool
 minimal_is_over(const struct minimal *minimal)
 {
-    return now_ns() >= minimal->deadline_ns ||
-           (minimal->stop != NULL && atomic_load(minimal->stop));
+    return observed_is_late(minimal->observed);
 }
 
 static void *
@@ -217,7 +208,7 @@ static bool
 remove_ops(struct minimal *minimal, uint64_t end_ns)
 {
     struct minimise_status status;
-    uint64_t begun_ns = now_ns();
+    uint64_t begun_ns = supervisor_now_ns();
     const struct minimise_options options = {
         .shows = shows,
         .arg = minimal,
@@ -316,7 +307,7 @@ draw_part(struct minimal *minimal, const struct program *whole)
 static void
 find_small(struct minimal *minimal, const struct program *program)
 {
-    uint64_t end_ns = now_ns() + SMALL_TIME_NS;
+    uint64_t end_ns = supervisor_now_ns() + SMALL_TIME_NS;
     minimal->best.byte_count = 0;
     for (int i = 0; i < ATTEMPTS_MAX; i++) {
         if (i > 0) {
@@ -330,7 +321,8 @@ find_small(struct minimal *minimal, const struct program *program)
         if (program_op_count(minimal->kept) <= OPS_FEW) {
             find_calmer(minimal);
         }
-        if (!shown || minimal->best.weight >> 32 == 0 || now_ns() >= end_ns) {
+        if (!shown || minimal->best.weight >> 32 == 0 ||
+            supervisor_now_ns() >= end_ns) {
             break;
         }
     }
@@ -355,9 +347,11 @@ void
 minimal_find(
     struct minimal *minimal, const struct program *program, uint64_t seed)
 {
-    uint64_t last_ns = now_ns() + TIME_MAX_NS;
-    if (minimal->deadline_ns == 0 || minimal->deadline_ns > last_ns) {
-        minimal->deadline_ns = last_ns;
+    struct observed_limit *limit = &minimal->observed->limit;
+    const struct observed_limit given = *limit;
+    uint64_t last_ns = supervisor_now_ns() + TIME_MAX_NS;
+    if (limit->deadline_ns == 0 || limit->deadline_ns > last_ns) {
+        limit->deadline_ns = last_ns;
     }
     minimal->seed = seed;
     minimal->run_count = 0;
@@ -369,11 +363,12 @@ minimal_find(
         find_small(minimal, program);
         find_fewest(minimal, COST_FEW);
     }
+    *limit = given;
     write_schedule(minimal);
 }
 
-bool
-minimal_explain(struct minimal *minimal)
+static bool
+explain_found(struct minimal *minimal)
 {
     struct strategy_replay replay;
     const struct program *program = minimal->program;
@@ -390,4 +385,14 @@ minimal_explain(struct minimal *minimal)
     }
     minimal->verdict = *observe_last_verdict();
     return true;
+}
+
+bool
+minimal_explain(struct minimal *minimal)
+{
+    const struct observed_limit given = minimal->observed->limit;
+    minimal->observed->limit = (struct observed_limit){0};
+    bool same = explain_found(minimal);
+    minimal->observed->limit = given;
+    return same;
 }

@@ -7,11 +7,11 @@
  *                    program/minimise, new schedules
  *
  * Concurrency: one at a time. Failure: minimal_open returns false when memory
- * is short; what runs out of time stays as small as it is.
+ * is short; what runs out of time, that of `observed` or half a minute, stays as
+ * small as it is.
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,9 +33,7 @@ struct minimal {
     unsigned preemption_count, stale_count;
     uint64_t run_count;
 
-    uint64_t deadline_ns; /* of the monotonic clock; 0: none */
-    _Atomic bool *stop;   /* or NULL */
-    bool keeps_whole;     /* only the schedule is cut to what was used */
+    bool keeps_whole; /* only the schedule is cut to what was used */
 
     uint8_t *bytes; /* choices of the last run that was kept */
     size_t byte_count;
@@ -68,5 +66,6 @@ unsigned minimal_cost(const struct minimal *minimal);
 void minimal_find(
     struct minimal *minimal, const struct program *program, uint64_t seed);
 
-/* Runs what was found once more, for `explain`; false: it went another way. */
+/* Runs what was found once more, for `explain`, however late it is; false: it
+ * went another way. */
 bool minimal_explain(struct minimal *minimal);

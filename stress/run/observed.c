@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "program/text.h"
 #include "run/play.h"
+#include "run/supervisor.h"
 
 /* Of a block that is larger only the beginning is watched: each byte costs the
  * runtime some of its own. */
@@ -107,6 +108,15 @@ observed_close(struct observed *observed)
     oracle_fini(&observed->oracle);
     runner_close(&observed->runner);
     munmap(observed->box, sizeof(*observed->box));
+}
+
+bool
+observed_is_late(const struct observed *observed)
+{
+    const struct observed_limit *limit = &observed->limit;
+    return (limit->stop != NULL && atomic_load(limit->stop)) ||
+           (limit->deadline_ns > 0 &&
+               supervisor_now_ns() >= limit->deadline_ns);
 }
 
 /*
@@ -255,6 +265,12 @@ os_call_fails(uint64_t n, void *arg)
     return false;
 }
 
+static bool
+is_late(void *arg)
+{
+    return observed_is_late(arg);
+}
+
 static void
 renew_oracle(struct observed *observed)
 {
@@ -305,11 +321,12 @@ observed_run(struct observed *observed, const struct program *program,
         .interrupt = interrupt,
         .steps_max = steps_max(observed, program),
         .os_fails = program->fault_count > 0 ? os_call_fails : NULL,
+        .is_late = is_late,
     };
     begin_oracle(observed);
     play_begin(&observed->runner, program);
     const struct observe_verdict *verdict = observe_run(&observed->plan);
-    if (verdict->kind != VERDICT_KIND_COUNT) {
+    if (verdict->kind != VERDICT_KIND_COUNT || observe_stats()->is_cut) {
         renew_oracle(observed);
     }
     return verdict;

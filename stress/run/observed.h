@@ -13,10 +13,12 @@
  *
  * Concurrency: one run at a time.
  * Failure: observed_open returns false when memory is short. A run always ends;
- * its verdict is valid until the next.
+ * its verdict is valid until the next. One that is at work when the limit comes
+ * is cut: it has no verdict, and observe_stats() says so.
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "alloc.h"
@@ -28,6 +30,12 @@
 #include "run/balance.h"
 #include "run/runner.h"
 
+/* When there is no more time. */
+struct observed_limit {
+    uint64_t deadline_ns; /* of the monotonic clock; 0: none */
+    _Atomic bool *stop;   /* or NULL */
+};
+
 struct observed {
     struct runner runner;
     struct oracle oracle;
@@ -38,6 +46,7 @@ struct observed {
     struct policy policy;
     enum observe_points points; /* OBSERVE_SYNC, unless it is set */
     uint64_t steps_max;         /* of a run; 0: by the number of operations */
+    struct observed_limit limit;
     uint64_t interrupt_at;    /* a handler that allocates runs there; 0: none */
     struct observe_plan plan; /* of the last run */
     const struct program *program;
@@ -46,6 +55,7 @@ struct observed {
 bool observed_open(struct observed *observed, const struct alloc_ops *ops,
     struct policy policy);
 void observed_close(struct observed *observed);
+bool observed_is_late(const struct observed *observed);
 
 /* Runs the program with these choices, and faults as it names them. */
 const struct observe_verdict *observed_run(struct observed *observed,
