@@ -155,6 +155,7 @@ struct strategy_stretches {
     struct strategy *inner;
     const struct stretches *wanted;
     unsigned at;
+    bool is_entered;       /* the thread of that one has gone on in it */
     struct stretches made; /* by the last run */
 };
 void strategy_stretches_follow(

@@ -22,6 +22,7 @@ begin(struct strategy *strategy, unsigned thread_count)
     self->made.count = self->made.stale_count = 0;
     self->made.is_cut = false;
     self->at = 0;
+    self->is_entered = false;
     if (self->inner != NULL) {
         self->inner->begin(self->inner, thread_count);
     }
@@ -42,14 +43,19 @@ static unsigned
 follow(struct strategy_stretches *self, const struct choice *choice)
 {
     const struct stretches *wanted = self->wanted;
+    if (self->is_entered && choice->current != wanted->list[self->at].thread) {
+        self->at++; /* Its thread blocked where there was only one way on. */
+    }
     for (; self->at < wanted->count; self->at++) {
         const struct stretch *stretch = &wanted->list[self->at];
         unsigned way = find_way(choice, stretch->thread);
-        if (way < choice->count &&
-            choice->places[stretch->thread] < stretch->until) {
+        self->is_entered = way < choice->count &&
+                           choice->places[stretch->thread] < stretch->until;
+        if (self->is_entered) {
             return way;
         }
     }
+    self->is_entered = false;
     return 0;
 }
 
@@ -80,26 +86,57 @@ extend(struct stretches *made, unsigned thread, uint64_t until)
     made->list[made->count - 1].until = until;
 }
 
+/* Who is asked about is at its last point, unless it blocks there, or ends: then
+ * that point is behind it. So it is for whoever ran before and was not asked
+ * about since, for there was only one way on. Before the first point nobody has
+ * left one. */
+static void
+note_current(struct stretches *made, const struct choice *choice)
+{
+    const uint64_t *places = choice->places;
+    uint64_t place = places[choice->current];
+    bool is_behind = !choice->preempts && place > 0;
+    struct stretch *last = &made->list[made->count - (made->count > 0)];
+    if (made->count > 0 && last->thread != choice->current) {
+        last->until = places[last->thread] + 1;
+    }
+    extend(made, choice->current, place + is_behind);
+}
+
+static void
+note_switch(
+    struct stretches *made, const struct choice *choice, unsigned thread)
+{
+    made->list[made->count - 1].is_preempted =
+        choice->preempts && !choice->yields;
+    /* At least one point, or it would be left at once. */
+    extend(made, thread, choice->places[thread] + 1);
+}
+
+static void
+note_load(struct stretches *made, const struct choice *choice, unsigned way)
+{
+    if (made->stale_count == STALES_MAX) {
+        made->is_cut = true;
+        return;
+    }
+    made->stales[made->stale_count++] = (struct stretch){
+        .thread = (uint8_t)choice->current,
+        .way = (uint8_t)way,
+        .until = choice->places[choice->current],
+    };
+}
+
 static void
 note(struct stretches *made, const struct choice *choice, unsigned way)
 {
-    const uint64_t *places = choice->places;
-    unsigned current = choice->current;
-    if (!choice->is_load) {
-        extend(made, current, places[current]);
-        if (choice->thread[way] != current) {
-            made->list[made->count - 1].is_preempted =
-                choice->preempts && !choice->yields;
-            /* At least one point, or it would be left at once. */
-            extend(made, choice->thread[way], places[choice->thread[way]] + 1);
+    if (choice->is_load && way > 0) {
+        note_load(made, choice, way);
+    } else if (!choice->is_load) {
+        note_current(made, choice);
+        if (choice->thread[way] != choice->current) {
+            note_switch(made, choice, choice->thread[way]);
         }
-    } else if (way > 0 && made->stale_count < STALES_MAX) {
-        made->stales[made->stale_count++] =
-            (struct stretch){.thread = (uint8_t)current,
-                .way = (uint8_t)way,
-                .until = places[current]};
-    } else {
-        made->is_cut |= way > 0;
     }
 }
 

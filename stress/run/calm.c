@@ -19,7 +19,8 @@
 #define PARTS 32 /* of a schedule, that are tried without */
 
 static struct strategy_stretches follower;
-static struct stretches calm; /* the kept run's */
+static struct stretches calm;  /* the kept run's */
+static struct stretches trial; /* what is tried instead */
 
 /* The kept run again, as stretches. */
 static bool
@@ -37,9 +38,9 @@ record_kept(struct minimal *minimal)
 /* Keeps what the trial makes if that costs less, or as much in fewer
  * stretches. */
 static bool
-try_calmer(struct minimal *minimal, const struct stretches *trial)
+try_calmer(struct minimal *minimal)
 {
-    strategy_stretches_follow(&follower, trial);
+    strategy_stretches_follow(&follower, &trial);
     const struct observe_verdict *verdict =
         minimal_run(minimal, minimal->kept, &follower.base);
     const struct observe_stats *stats = observe_stats();
@@ -65,13 +66,13 @@ take_out(struct stretch *list, unsigned *count, unsigned first, unsigned size)
 /* The last `count` stretches before `*end` that were preempted: what came in
  * between is left to the next stretch of its thread. */
 static void
-take_out_preemptors(struct stretches *trial, unsigned *end, unsigned count)
+take_out_preemptors(unsigned *end, unsigned count)
 {
     unsigned at = *end;
     while (at > 0 && count > 0) {
         at--;
-        if (trial->list[at].is_preempted && at + 1 < trial->count) {
-            take_out(trial->list, &trial->count, at + 1, 1);
+        if (trial.list[at].is_preempted && at + 1 < trial.count) {
+            take_out(trial.list, &trial.count, at + 1, 1);
             count--;
         }
     }
@@ -92,15 +93,30 @@ count_preempted(const struct stretches *stretches)
 static void
 drop_preemptions(struct minimal *minimal)
 {
-    static struct stretches trial;
     for (unsigned size = count_preempted(&calm); size > 0; size /= 2) {
         unsigned end = calm.count;
         while (end > 0 && !minimal_is_over(minimal)) {
             trial = calm;
-            take_out_preemptors(&trial, &end, size);
-            try_calmer(minimal, &trial);
+            take_out_preemptors(&end, size);
+            try_calmer(minimal);
             end = end < calm.count ? end : calm.count;
         }
+    }
+}
+
+/* Does without parts of that size of one of the trial's lists, the last ones
+ * first; `kept` is how long that list of the kept run is. */
+static void
+drop_parts(struct minimal *minimal, struct stretch *list, unsigned *count,
+    const unsigned *kept, unsigned size)
+{
+    unsigned left = *kept;
+    while (left >= size && !minimal_is_over(minimal)) {
+        left -= size;
+        trial = calm;
+        take_out(list, count, left, size);
+        try_calmer(minimal);
+        left = left < *kept ? left : *kept;
     }
 }
 
@@ -109,34 +125,19 @@ drop_preemptions(struct minimal *minimal)
 static void
 drop_stretches(struct minimal *minimal)
 {
-    static struct stretches trial;
     for (unsigned size = calm.count / 2;
          size > 0 && (size >= calm.count / PARTS || calm.count <= PARTS * 2);
          size /= 2) {
-        unsigned left = calm.count;
-        while (left >= size && !minimal_is_over(minimal)) {
-            left -= size;
-            trial = calm;
-            take_out(trial.list, &trial.count, left, size);
-            try_calmer(minimal, &trial);
-            left = left < calm.count ? left : calm.count;
-        }
+        drop_parts(minimal, trial.list, &trial.count, &calm.count, size);
     }
 }
 
 static void
 drop_stale_loads(struct minimal *minimal)
 {
-    static struct stretches trial;
     for (unsigned size = calm.stale_count; size > 0; size /= 2) {
-        unsigned left = calm.stale_count;
-        while (left >= size && !minimal_is_over(minimal)) {
-            left -= size;
-            trial = calm;
-            take_out(trial.stales, &trial.stale_count, left, size);
-            try_calmer(minimal, &trial);
-            left = left < calm.stale_count ? left : calm.stale_count;
-        }
+        drop_parts(
+            minimal, trial.stales, &trial.stale_count, &calm.stale_count, size);
     }
 }
 
@@ -145,7 +146,6 @@ drop_stale_loads(struct minimal *minimal)
 static void
 join_stretches(struct minimal *minimal)
 {
-    static struct stretches trial;
     for (unsigned i = 0; i < calm.count && !minimal_is_over(minimal); i++) {
         unsigned next = i + 1;
         while (next < calm.count &&
@@ -158,10 +158,10 @@ join_stretches(struct minimal *minimal)
         trial = calm;
         trial.list[i].until = trial.list[next].until;
         take_out(trial.list, &trial.count, next, 1);
-        if (!try_calmer(minimal, &trial)) {
+        if (!try_calmer(minimal)) {
             trial = calm;
             take_out(trial.list, &trial.count, i, 1);
-            try_calmer(minimal, &trial);
+            try_calmer(minimal);
         }
     }
 }
@@ -250,7 +250,6 @@ map_stretches(const struct program *kept, const struct program *program,
 bool
 calm_try(struct minimal *minimal, const struct program *program)
 {
-    static struct stretches trial;
     const struct program *kept = minimal->kept;
     if (!record_kept(minimal)) {
         return false;
