@@ -25,7 +25,7 @@
 #define LARGE_BYTES_MAX ((size_t)256 << 10)
 #define LARGE_LIMIT_MAX 8u
 #define FILL_BYTES_MAX  ((size_t)2 << 10)  /* cut for one refill */
-#define RETURNED_MAX    ((size_t)64 << 10) /* then an arena is consolidated */
+#define RETURNED_MAX    ((size_t)1 << 20)  /* then an arena is consolidated */
 
 struct ptm_tcache ptm_tcache_none;
 
