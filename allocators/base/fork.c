@@ -97,35 +97,27 @@ fork_leave(struct mtx *mtx)
     mtx_unlock(&list_lock);
 }
 
-/* Free to forked. A lock that is held is marked as waited for instead. */
+/* Free to forked. */
 static bool
 claim(struct mtx *mtx)
 {
-    for (;;) {
-        uint32_t seen = MTX_FREE;
+    uint32_t seen = MTX_FREE;
 
-        /* The acquire pairs with the release in mtx_unlock. */
-        if (atomic_compare_exchange_strong_explicit(&mtx->state, &seen,
-                MTX_FORKED, memory_order_acquire, memory_order_relaxed)) {
-            return true;
-        }
-        if (seen == MTX_WAITED ||
-            (seen == MTX_HELD &&
-                atomic_compare_exchange_strong_explicit(&mtx->state, &seen,
-                    MTX_WAITED, memory_order_relaxed, memory_order_relaxed))) {
-            return false;
-        }
-    }
+    /* The acquire pairs with the release in mtx_unlock. */
+    return atomic_compare_exchange_strong_explicit(&mtx->state, &seen,
+        MTX_FORKED, memory_order_acquire, memory_order_relaxed);
 }
 
-/* Parks until the holder of mtx unlocks it. Lets go of list_lock meanwhile:
- * the lists may have changed, and mtx may be gone, when it returns. */
+/* Parks until the holder of mtx unlocks it; the wake may have been meant for
+ * another that is parked, so the mark is set again. Lets go of list_lock
+ * meanwhile: the lists may have changed, and mtx may be gone, when it returns. */
 static void
-wait_for_holder(struct mtx *mtx) REQUIRES(list_lock)
+wait_for_holder(struct mtx *mtx, unsigned turn) REQUIRES(list_lock)
 {
     wanted = mtx;
     mtx_unlock(&list_lock);
-    machine.futex_wait(&mtx->state, MTX_WAITED, 0);
+    mtx_park(mtx, turn);
+    atomic_store(&mtx->waited, 1);
     mtx_lock(&list_lock);
     wanted = NULL;
     atomic_fetch_add_explicit(&wanted_turn, 1, memory_order_relaxed);
@@ -136,6 +128,7 @@ static void
 take_rank(unsigned rank) REQUIRES(list_lock)
 {
     struct mtx *mtx = lists[rank];
+    unsigned turn = 0;
 
     while (mtx != NULL) {
         if (atomic_load_explicit(&mtx->state, memory_order_relaxed) ==
@@ -144,7 +137,7 @@ take_rank(unsigned rank) REQUIRES(list_lock)
             CHECK(mtx->next == NULL || mtx->next->prev == mtx); /* I4 */
             mtx = mtx->next;
         } else {
-            wait_for_holder(mtx);
+            wait_for_holder(mtx, turn++);
             mtx = lists[rank];
         }
     }
@@ -165,14 +158,14 @@ prepare(void) NO_LOCK_ANALYSIS
     sync_forking = true;
 }
 
-/* Forked to free. The release pairs with the acquire in mtx_lock. Who waits
- * may have parked before fork came or after, so all are woken. */
+/* Forked to free; pairs with the acquire in mtx_lock. Who waits may have parked
+ * before fork came or after, so all are woken. */
 static void
 release(struct mtx *mtx)
 {
-    atomic_store_explicit(&mtx->state, MTX_FREE, memory_order_release);
-    if (!sync_alone()) {
-        machine.futex_wake(&mtx->state, INT_MAX);
+    atomic_exchange(&mtx->state, MTX_FREE);
+    if (atomic_exchange(&mtx->waited, 0) != 0) {
+        machine.futex_wake(&mtx->waited, INT_MAX);
     }
 }
 

@@ -253,7 +253,7 @@ step_futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns)
 {
     if (is_other) {
         set(&other_waits);
-    } else if (word == &wanted_lock.state) {
+    } else if (word == &wanted_lock.waited) {
         set(&fork_waits);
         while (!atomic_load_explicit(&other_waits, memory_order_acquire) &&
                !atomic_load_explicit(&other_is_done, memory_order_acquire)) {

@@ -1,10 +1,18 @@
 /*
  * sync.c - the lock that blocks: the ways past its fast path (contract: sync.h)
  *
- * The word says free, held, held and waited for, or held by fork. Only an
- * unlock that finds "waited for" calls the kernel, to wake one. Whoever has
- * been parked takes the lock as "waited for", since others may still be parked;
- * at worst one wake finds nobody.
+ * The state says free, held, or held by fork. Who is about to park marks the
+ * lock as waited for; an unlock that finds the mark takes it away and wakes one.
+ * Whoever has been parked and gets the lock marks it again, since others may
+ * still be parked; at worst one wake finds nobody.
+ *
+ * An unlock stores "free", then looks at the mark. Without a full fence between
+ * the two it can miss a mark that is made just then, while its store is still on
+ * its way; who made the mark would see "held" and park for good. A fence costs
+ * as much as the rest of lock and unlock together, at each unlock. So there is
+ * none: a store is on its way for less time than it takes to park, and the
+ * parked look again after a while, in case that time was not enough. Rejected:
+ * membarrier(2) by who parks, which interrupts every CPU of the process.
  *
  * Spinning is worth while only as long as the holder runs, and never happens on
  * one CPU. A queue lock (MCS) would be fair, but with more threads than cores it
@@ -14,8 +22,8 @@
  * that is inside fork sees that word and passes; others wait until it changes.
  *
  * Invariants:
- *   I1  While a thread is parked on a lock, the word is "waited for" or
- *       "forked", or one woken thread is on its way to set it so.
+ *   I1  While a thread is parked on a lock, the lock is marked as waited for,
+ *       or one woken thread is on its way to mark it, or a time-out runs.
  *   I2  "forked" is set and cleared by fork.c only.
  */
 #include "base/sync.h"
@@ -31,12 +39,17 @@
 #define SPIN_PAUSES_MIN 64
 #define SPIN_PAUSES_MAX 512
 
+/* The first time-out of who parks; each is twice the one before it. */
+#define PARK_NS        ((uint64_t)1000000)
+#define PARK_TURNS_MAX 6
+
 bool sync_crowded;
 _Thread_local bool sync_forking;
 
 void
 mtx_init(struct mtx *mtx, enum mtx_rank rank)
 {
+    atomic_init(&mtx->waited, 0);
     atomic_init(&mtx->state, MTX_FREE);
     mtx->rank = rank;
     mtx->next = NULL;
@@ -79,7 +92,7 @@ pauses_max(void)
  * holder, who needs it to unlock, and to lock again: what it does meanwhile
  * undisturbed, it does many times faster. */
 static bool
-spin(struct mtx *mtx, uint32_t held)
+spin(struct mtx *mtx)
 {
     unsigned max = pauses_max();
     unsigned pause_count = SPIN_PAUSES_MIN;
@@ -89,8 +102,8 @@ spin(struct mtx *mtx, uint32_t held)
 
         /* The acquire pairs with the release in mtx_unlock. */
         if (atomic_load_explicit(&mtx->state, memory_order_relaxed) == seen &&
-            atomic_compare_exchange_strong_explicit(&mtx->state, &seen, held,
-                memory_order_acquire, memory_order_relaxed)) {
+            atomic_compare_exchange_strong_explicit(&mtx->state, &seen,
+                MTX_HELD, memory_order_acquire, memory_order_relaxed)) {
             return true;
         }
         if (seen == MTX_FORKED || pause_count > max) {
@@ -103,22 +116,18 @@ spin(struct mtx *mtx, uint32_t held)
     }
 }
 
-/* Waits until the word may have changed from what the parked must see; false
- * when the lock was free. */
-static bool
-park(struct mtx *mtx)
+/* Waits until the lock may be free. Strict order on both sides, as in a runner
+ * that sees all, needs no time-out. */
+void
+mtx_park(struct mtx *mtx, unsigned turn)
 {
-    uint32_t seen = MTX_HELD;
+    unsigned shift = turn < PARK_TURNS_MAX ? turn : PARK_TURNS_MAX;
 
-    if (atomic_compare_exchange_strong_explicit(&mtx->state, &seen, MTX_WAITED,
-            memory_order_relaxed, memory_order_relaxed)) {
-        seen = MTX_WAITED;
+    atomic_exchange(&mtx->waited, 1);
+    if (atomic_load(&mtx->state) != MTX_FREE) {
+        machine.futex_wait(
+            &mtx->waited, 1, sync_crowded ? 0 : PARK_NS << shift);
     }
-    if (seen == MTX_FREE) {
-        return false;
-    }
-    machine.futex_wait(&mtx->state, seen, 0);
-    return true;
 }
 
 /* A lock in brisk use changes faster than the kernel can put a thread to sleep
@@ -127,15 +136,16 @@ park(struct mtx *mtx)
 void
 mtx_lock_slowly(struct mtx *mtx)
 {
-    uint32_t held = MTX_HELD;
+    unsigned turn = 0;
 
     if (passes_through(mtx)) {
         return;
     }
-    while (!spin(mtx, held)) {
-        if (park(mtx)) {
-            held = MTX_WAITED; /* I1 */
-        }
+    while (!spin(mtx)) {
+        mtx_park(mtx, turn++);
+    }
+    if (turn > 0) {
+        atomic_store_explicit(&mtx->waited, 1, memory_order_relaxed); /* I1 */
     }
 }
 
@@ -145,14 +155,13 @@ mtx_trylock_slowly(struct mtx *mtx)
     return passes_through(mtx);
 }
 
-/* After the exchange the lock may be taken, freed and its memory gone: the
- * wake then finds nobody, or wakes a stranger's waiter, who looks again. */
 void
 mtx_unlock_slowly(struct mtx *mtx)
 {
     if (passes_through(mtx)) {
         return;
     }
-    atomic_exchange_explicit(&mtx->state, MTX_FREE, memory_order_release);
-    machine.futex_wake(&mtx->state, 1);
+    if (atomic_exchange(&mtx->waited, 0) != 0) {
+        machine.futex_wake(&mtx->waited, 1);
+    }
 }

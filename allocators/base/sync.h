@@ -4,16 +4,20 @@
  *     a design's shared tiers --> mtx --> machine.futex_wait / futex_wake
  *
  * A pure spinlock collapses when threads outnumber cores, so this lock spins
- * briefly, then parks on a futex. While the process has one thread it costs no
- * locked instruction. Each lock has a rank (ranks.h). mtx_init enters it in the
- * list that fork walks, mtx_fini takes it out.
+ * briefly, then parks on a futex. Taking it costs one locked instruction, none
+ * while the process has one thread; giving it back costs none. Each lock has a
+ * rank (ranks.h). mtx_init enters it in the list that fork walks, mtx_fini takes
+ * it out.
  *
  * Concurrency: any thread. mtx_init and mtx_fini may run beside calls on other
- * locks, and with other locks held. The thread that locks unlocks. A thread
+ * locks, and with other locks held. mtx_fini wants no call on its own lock still
+ * under way, the last unlock included: it looks at the lock once more when
+ * another thread may have it. The thread that locks unlocks. A thread
  * that is inside fork (an atfork handler that allocates) passes through the
  * locks that fork holds.
  * Failure: none. A wrong order or a foreign unlock aborts in debug builds.
- * Design: Drepper, "Futexes Are Tricky" (2011), mutex 2.
+ * Design: Drepper, "Futexes Are Tricky" (2011), mutex 2, with the mark of the
+ * parked in a word of its own.
  */
 #pragma once
 
@@ -50,12 +54,12 @@
 enum mtx_state {
     MTX_FREE,
     MTX_HELD,
-    MTX_WAITED, /* held, and somebody may be parked */
-    MTX_FORKED  /* held by fork */
+    MTX_FORKED /* held by fork */
 };
 
 struct CAPABILITY("mutex") mtx {
-    _Atomic uint32_t state; /* enum mtx_state; the futex word */
+    _Atomic uint32_t waited; /* the futex: 1 while somebody may be parked */
+    _Atomic uint32_t state;  /* enum mtx_state */
     enum mtx_rank rank;
     struct mtx *next, *prev; /* [the fork list's lock] locks of this rank */
 };
@@ -83,8 +87,9 @@ static inline bool mtx_held(struct mtx *mtx);
 /* Tells the processor that this is a spin. */
 static inline void sync_pause(void);
 
-/* For a runner whose threads the C library does not count: set before they
- * start, it makes sync_alone() say no. */
+/* For a runner of threads that the C library does not count, and that sees each
+ * order that C11 allows: set before they start, it makes sync_alone() say no,
+ * and mtx_unlock look at `waited` strictly after its store. */
 extern bool sync_crowded;
 
 /* True when no other thread can be running, so that a lock needs no locked
@@ -101,6 +106,7 @@ extern _Thread_local bool sync_forking TLS_INITIAL_EXEC;
 
 /* What the inline calls below are made of; not for others. */
 void mtx_lock_slowly(struct mtx *mtx);
+void mtx_park(struct mtx *mtx, unsigned turn); /* fork's too */
 bool mtx_trylock_slowly(struct mtx *mtx);
 void mtx_unlock_slowly(struct mtx *mtx);
 
@@ -128,21 +134,20 @@ mtx_take(struct mtx *mtx)
     return true;
 }
 
-/* Held and not waited for, to free. */
+/* Held to free; false when there is more to do. The store pairs with the
+ * acquire of whoever takes the lock next. */
 static inline bool
 mtx_drop(struct mtx *mtx)
 {
-    uint32_t seen = MTX_HELD;
-
-    if (!sync_alone()) {
-        return atomic_compare_exchange_strong_explicit(&mtx->state, &seen,
-            MTX_FREE, memory_order_release, memory_order_relaxed);
-    }
     if (atomic_load_explicit(&mtx->state, memory_order_relaxed) != MTX_HELD) {
         return false;
     }
+    if (__builtin_expect(sync_crowded, 0)) {
+        atomic_exchange(&mtx->state, MTX_FREE);
+        return atomic_load(&mtx->waited) == 0;
+    }
     atomic_store_explicit(&mtx->state, MTX_FREE, memory_order_release);
-    return true;
+    return atomic_load_explicit(&mtx->waited, memory_order_relaxed) == 0;
 }
 
 static inline void
