@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,36 @@ start(char *const *command, struct trace *trace, const char *library,
     return pid;
 }
 
+/* The command, while it runs. Who asks us to end means it: what it did until
+ * then is recorded. */
+static _Atomic pid_t running;
+
+static void
+pass_on(int number)
+{
+    kill(atomic_load(&running), number);
+}
+
+static void
+wait_for_command(pid_t pid, int *status)
+{
+    static const int numbers[] = {SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = pass_on}, before[2];
+
+    atomic_store(&running, pid);
+    for (int i = 0; i < 2; i++) {
+        sigaction(numbers[i], NULL, &before[i]);
+        if (before[i].sa_handler != SIG_IGN) {
+            sigaction(numbers[i], &action, NULL);
+        }
+    }
+    while (waitpid(pid, status, 0) < 0 && errno == EINTR) {
+    }
+    for (int i = 0; i < 2; i++) {
+        sigaction(numbers[i], &before[i], NULL);
+    }
+}
+
 /* Waits; the terminal's signals are the command's, not ours. */
 static bool
 run_command(char *const *command, struct trace *trace, const char *library,
@@ -155,8 +186,7 @@ run_command(char *const *command, struct trace *trace, const char *library,
     sigaction(SIGQUIT, &ignore, &quit);
     pid_t pid = start(command, trace, library, spool, &error);
     if (pid > 0) {
-        while (waitpid(pid, &result->wait_status, 0) < 0 && errno == EINTR) {
-        }
+        wait_for_command(pid, &result->wait_status);
     }
     sigaction(SIGINT, &interrupt, NULL);
     sigaction(SIGQUIT, &quit, NULL);
