@@ -4,37 +4,7 @@
 # becomes of its output.
 set -u
 malstrom=$1 cc=$2
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failures=0
-
-fail() {
-    echo "cli_test: $*; stdout: $(tail -n 3 out); stderr: $(cat err)"
-    failures=$((failures + 1))
-}
-
-# expect STATUS STDERR ARGUMENT...: STDERR is a pattern for all that is there.
-expect() {
-    local wanted=$1 line=$2 found
-    shift 2
-    timeout -s KILL 60 "$malstrom" "$@" >out 2>err </dev/null
-    found=$?
-    # shellcheck disable=SC2254
-    case $(cat err) in
-    $line) [ $found = "$wanted" ] || fail "$*: status $found, not $wanted" ;;
-    *) fail "$*: not '$line' (status $found)" ;;
-    esac
-}
-
-# says PATTERN: the last line of stdout.
-says() {
-    # shellcheck disable=SC2254
-    case $(tail -n 1 out) in
-    $1) ;;
-    *) fail "the last line is not '$1'" ;;
-    esac
-}
+. "${0%/*}/expect.sh"
 
 # silent: nothing on stdout.
 silent() {
@@ -43,41 +13,45 @@ silent() {
 
 # ---- the command and its options
 
-expect 2 "malstrom: a command is needed (see *)"
-expect 2 "malstrom: unknown command nix (see *)" nix
-expect 0 "" --version
+expect 2 "malstrom: a command is needed (see *)" "$malstrom"
+expect 2 "malstrom: unknown command nix (see *)" "$malstrom" nix
+expect 0 "" "$malstrom" --version
 says "malstrom [0-9]*"
-expect 0 "" --help
+expect 0 "" "$malstrom" --help
 for command in list stress fuzz repro record; do
-    expect 0 "" $command --help
-    expect 2 "malstrom $command: unknown option --nix (see *)" $command --nix
+    expect 0 "" "$malstrom" $command --help
+    expect 2 "malstrom $command: unknown option --nix (see *)" \
+        "$malstrom" $command --nix
     silent
 done
-expect 0 "" explore --help
-expect 0 "" list
+expect 0 "" "$malstrom" explore --help
+expect 0 "" "$malstrom" list
 for word in system churn handoff overlap nondeterminism glibc; do
     grep -qw "$word" out || fail "list does not tell of $word"
 done
-expect 2 "malstrom list: unexpected argument nix" list nix
+expect 2 "malstrom list: unexpected argument nix" "$malstrom" list nix
 
 stress="stress --target dlmalloc --time 500ms"
-expect 2 "malstrom stress: unexpected argument nix" $stress nix
-expect 2 "malstrom stress: --target needs a value" stress --target
-expect 2 "malstrom stress: no value goes with --json=1 (see *)" $stress --json=1
-expect 2 "malstrom stress: nix: unknown scenario (see *)" $stress --scenario nix
+expect 2 "malstrom stress: unexpected argument nix" "$malstrom" $stress nix
+expect 2 "malstrom stress: --target needs a value" "$malstrom" stress --target
+expect 2 "malstrom stress: no value goes with --json=1 (see *)" \
+    "$malstrom" $stress --json=1
+expect 2 "malstrom stress: nix: unknown scenario (see *)" \
+    "$malstrom" $stress --scenario nix
 expect 2 "malstrom stress: --policy nix: unknown policy (*) at character 1" \
-    $stress --policy nix
+    "$malstrom" $stress --policy nix
 expect 2 "malstrom stress: --policy c+nix: unknown clause at character 3" \
-    $stress --policy c+nix
+    "$malstrom" $stress --policy c+nix
 for time in 0s 7 s 7y -1s 1.5s 99999999999999999999s ""; do
     expect 2 "malstrom stress: --time $time: not a time (*)" \
-        stress --target system --time "$time"
+        "$malstrom" stress --target system --time "$time"
 done
 for number in 0 257 x 1x -1 "" 99999999999999999999; do
     expect 2 "malstrom stress: --threads $number: not a number from 1 to 256" \
-        $stress --threads "$number"
+        "$malstrom" $stress --threads "$number"
 done
-expect 2 "malstrom stress: --seed x: not a number from *" $stress --seed x
+expect 2 "malstrom stress: --seed x: not a number from *" \
+    "$malstrom" $stress --seed x
 silent
 
 # ---- targets
@@ -90,7 +64,7 @@ head -c 100 none.so >cut.so
 mkdir folder.so "with space"
 cp none.so "with space/none.so"
 target() {
-    expect "$1" "$2" stress --time 500ms --target "$3"
+    expect "$1" "$2" "$malstrom" stress --time 500ms --target "$3"
     silent
 }
 target 2 "malstrom stress: nix: unknown target (see *)" nix
@@ -103,7 +77,7 @@ target 3 "malstrom stress: ./cut.so: *" ./cut.so
 target 3 "malstrom stress: * the loader takes no path with a space or a colon" \
     "$work/with space/none.so"
 expect 3 "malstrom stress: ./none.so: no malloc in this library" \
-    stress --time 500ms --target system --target ./none.so
+    "$malstrom" stress --time 500ms --target system --target ./none.so
 
 # ---- programs
 
@@ -123,45 +97,51 @@ sed '/^end/d' good.heap >cut.heap
 sed 's/target system/target nix/' good.heap >target.heap
 sed 's/target system/policy nix/' good.heap >policy.heap
 : >empty.heap
-expect 0 "" repro good.heap
+expect 0 "" "$malstrom" repro good.heap
 says "verdict: ok (2 operations, 1 runs)"
-expect 0 "" repro good.heap --times 3 --json
+expect 0 "" "$malstrom" repro good.heap --times 3 --json
 says '{"type":"verdict","verdict":"ok",*}'
-expect 2 "malstrom repro: which FILE? (see *)" repro
-expect 2 "malstrom repro: unexpected argument good.heap" repro good.heap good.heap
+expect 2 "malstrom repro: which FILE? (see *)" "$malstrom" repro
+expect 2 "malstrom repro: unexpected argument good.heap" \
+    "$malstrom" repro good.heap good.heap
 expect 2 "malstrom repro: --times 0: not a number from 1 to *" \
-    repro --times 0 good.heap
-expect 2 "bad.heap:5: slot 99 out of range (0..63)" repro bad.heap
-expect 2 "word.heap:5: *mallok*" repro word.heap
-expect 2 "version.heap:1: *" repro version.heap
-expect 2 "cut.heap:[0-9]*: *" repro cut.heap
-expect 2 "malstrom repro: nix: unknown target (see *)" repro target.heap
-expect 2 "malstrom repro: policy nix: unknown policy (*" repro policy.heap
-expect 2 "empty.heap: is empty" repro empty.heap
-expect 2 "folder.so: is a directory" repro folder.so
-expect 3 "nix.heap: No such file or directory" repro nix.heap
+    "$malstrom" repro --times 0 good.heap
+expect 2 "bad.heap:5: slot 99 out of range (0..63)" "$malstrom" repro bad.heap
+expect 2 "word.heap:5: *mallok*" "$malstrom" repro word.heap
+expect 2 "version.heap:1: *" "$malstrom" repro version.heap
+expect 2 "cut.heap:[0-9]*: *" "$malstrom" repro cut.heap
+expect 2 "malstrom repro: nix: unknown target (see *)" \
+    "$malstrom" repro target.heap
+expect 2 "malstrom repro: policy nix: unknown policy (*" \
+    "$malstrom" repro policy.heap
+expect 2 "empty.heap: is empty" "$malstrom" repro empty.heap
+expect 2 "folder.so: is a directory" "$malstrom" repro folder.so
+expect 3 "nix.heap: No such file or directory" "$malstrom" repro nix.heap
 if command -v zstd >/dev/null; then
     zstd -q good.heap -o good.heap.zst
     head -c 40 good.heap.zst >cut.heap.zst
     { cat good.heap.zst && echo more; } >more.heap.zst
-    expect 0 "" repro good.heap.zst
-    expect 2 "cut.heap.zst: the zstd data is cut short" repro cut.heap.zst
-    expect 2 "more.heap.zst: *zstd*" repro more.heap.zst
+    expect 0 "" "$malstrom" repro good.heap.zst
+    expect 2 "cut.heap.zst: the zstd data is cut short" \
+        "$malstrom" repro cut.heap.zst
+    expect 2 "more.heap.zst: *zstd*" "$malstrom" repro more.heap.zst
 fi
 
 # ---- where files go
 
-expect 3 "malstrom stress: /dev/null/x: Not a directory" $stress --out /dev/null/x
-expect 3 "malstrom stress: good.heap: Not a directory" $stress --out good.heap
+expect 3 "malstrom stress: /dev/null/x: Not a directory" \
+    "$malstrom" $stress --out /dev/null/x
+expect 3 "malstrom stress: good.heap: Not a directory" \
+    "$malstrom" $stress --out good.heap
 expect 3 "malstrom stress: /proc/x: No such file or directory" \
-    $stress --out /proc/x
+    "$malstrom" $stress --out /proc/x
 expect 3 "malstrom repro: /dev/full: No space left on device" \
-    repro good.heap --emit-c /dev/full
+    "$malstrom" repro good.heap --emit-c /dev/full
 expect 3 "malstrom repro: folder.so: Is a directory" \
-    repro good.heap --emit-c folder.so
+    "$malstrom" repro good.heap --emit-c folder.so
 expect 3 "malstrom repro: nix/a.c: No such file or directory" \
-    repro good.heap --emit-c nix/a.c
-expect 0 "" repro good.heap --emit-c good.c
+    "$malstrom" repro good.heap --emit-c nix/a.c
+expect 0 "" "$malstrom" repro good.heap --emit-c good.c
 "$cc" -o good good.c -lpthread 2>err && ./good >out 2>>err ||
     fail "the C program does not work"
 
@@ -217,9 +197,9 @@ done
 
 # ---- JSON: each line is an object
 
-expect 0 "" $stress --scenario churn --seed 7 --json
+expect 0 "" "$malstrom" $stress --scenario churn --seed 7 --json
 [ "$(grep -cv '^{"type":"[a-z]*",.*}$' out)" = 0 ] || fail "not JSON"
 grep -q '^{"type":"start","seed":7,' out || fail "no start"
 says '{"type":"verdict","verdict":"ok","findings":0,"operations":[1-9]*,"runs":[1-9]*}'
 
-[ $failures = 0 ]
+finish

@@ -4,37 +4,7 @@
 # end in time. WRONG is such a program whose only target, relaxed_pool, has a race.
 set -u
 observe=$1 wrong=$2
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failures=0
-
-fail() {
-    echo "observe_test: $*; stdout: $(tail -n 3 out); stderr: $(cat err)"
-    failures=$((failures + 1))
-}
-
-# expect STATUS STDERR COMMAND...: STDERR is a pattern for all that is there.
-expect() {
-    local wanted=$1 line=$2 found
-    shift 2
-    timeout -s KILL 100 "$@" >out 2>err </dev/null
-    found=$?
-    # shellcheck disable=SC2254
-    case $(cat err) in
-    $line) [ $found = "$wanted" ] || fail "$*: status $found, not $wanted" ;;
-    *) fail "$*: not '$line' (status $found)" ;;
-    esac
-}
-
-# says PATTERN: the last line of stdout.
-says() {
-    # shellcheck disable=SC2254
-    case $(tail -n 1 out) in
-    $1) ;;
-    *) fail "the last line is not '$1'" ;;
-    esac
-}
+. "${0%/*}/expect.sh"
 
 # ---- arguments
 
@@ -136,5 +106,4 @@ expect 1 "*Broken pipe" bash -c "$once --out pipe | true
     exit \${PIPESTATUS[0]}"
 ls pipe/*.heap >/dev/null || fail "a closed pipe takes the file along"
 
-[ $failures -eq 0 ] || echo "observe_test: $failures failures"
-[ $failures -eq 0 ]
+finish
