@@ -46,8 +46,7 @@ void *family_reallocarray(const struct alloc_ops *ops, struct heap *heap,
 
 /* malloc_info of the process's heap, of a design without arenas to tell of: the
  * sums. -1: with EINVAL, as options is not 0, or the stream has failed. */
-int family_malloc_info(
-    const struct alloc_ops *ops, int options, FILE *stream);
+int family_malloc_info(const struct alloc_ops *ops, int options, FILE *stream);
 
 /*
  * FAMILY_OPS(ops_name, prefix): the adapters that a design's alloc_ops needs
@@ -98,4 +97,39 @@ int family_malloc_info(
     void *prefix##pvalloc(size_t size)                                         \
     {                                                                          \
         return ops_pvalloc(NULL, size);                                        \
+    }
+
+/*
+ * FAMILY_PUBLIC(prefix): the public calls that are the design's own adapters on
+ * the process's heap. malloc and free are not among them: they have paths of
+ * their own.
+ */
+#define FAMILY_PUBLIC(prefix)                                                  \
+    void *prefix##calloc(size_t count, size_t size)                            \
+    {                                                                          \
+        return ops_calloc(NULL, count, size);                                  \
+    }                                                                          \
+    void *prefix##realloc(void *block, size_t size)                            \
+    {                                                                          \
+        return ops_realloc(NULL, block, size);                                 \
+    }                                                                          \
+    void *prefix##memalign(size_t align, size_t size)                          \
+    {                                                                          \
+        return ops_memalign(NULL, align, size);                                \
+    }                                                                          \
+    void prefix##free_sized(void *block, size_t size)                          \
+    {                                                                          \
+        ops_free_sized(NULL, block, size);                                     \
+    }                                                                          \
+    void prefix##free_aligned_sized(void *block, size_t align, size_t size)    \
+    {                                                                          \
+        ops_free_aligned_sized(NULL, block, align, size);                      \
+    }                                                                          \
+    size_t prefix##malloc_usable_size(void *block)                             \
+    {                                                                          \
+        return ops_usable_size(NULL, block);                                   \
+    }                                                                          \
+    int prefix##malloc_trim(size_t pad)                                        \
+    {                                                                          \
+        return ops_trim(NULL, pad);                                            \
     }

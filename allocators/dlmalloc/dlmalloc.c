@@ -48,48 +48,6 @@ dlm_free(void *block)
     dlm_block_give(&dlm_main, block);
 }
 
-void *
-dlm_calloc(size_t count, size_t size)
-{
-    return dlm_block_take_zeroed(&dlm_main, count, size);
-}
-
-void *
-dlm_realloc(void *block, size_t size)
-{
-    return dlm_block_resize(&dlm_main, block, size);
-}
-
-void *
-dlm_memalign(size_t align, size_t size)
-{
-    return dlm_block_take_aligned(&dlm_main, align, size);
-}
-
-void
-dlm_free_sized(void *block, size_t size)
-{
-    dlm_block_give_sized(&dlm_main, block, size);
-}
-
-void
-dlm_free_aligned_sized(void *block, size_t align, size_t size)
-{
-    dlm_block_give_aligned_sized(&dlm_main, block, align, size);
-}
-
-size_t
-dlm_malloc_usable_size(void *block)
-{
-    return dlm_block_usable_size(&dlm_main, block);
-}
-
-int
-dlm_malloc_trim(size_t pad)
-{
-    return dlm_mspace_trim(&dlm_main, pad);
-}
-
 struct mallinfo2
 dlm_mallinfo2(void)
 {
@@ -231,6 +189,7 @@ ops_dump(struct heap *heap, int fd)
     dlm_inspect_dump(heap_of(heap), fd);
 }
 
+FAMILY_PUBLIC(dlm_)
 FAMILY_OPS(dlm_ops, dlm_)
 
 const struct alloc_ops dlm_ops = {

@@ -214,47 +214,7 @@ jem_free(void *block)
     free_slowly(block);
 }
 
-void *
-jem_calloc(size_t count, size_t size)
-{
-    return ops_calloc(NULL, count, size);
-}
-
-void *
-jem_realloc(void *block, size_t size)
-{
-    return ops_realloc(NULL, block, size);
-}
-
-void *
-jem_memalign(size_t align, size_t size)
-{
-    return ops_memalign(NULL, align, size);
-}
-
-void
-jem_free_sized(void *block, size_t size)
-{
-    ops_free_sized(NULL, block, size);
-}
-
-void
-jem_free_aligned_sized(void *block, size_t align, size_t size)
-{
-    ops_free_aligned_sized(NULL, block, align, size);
-}
-
-size_t
-jem_malloc_usable_size(void *block)
-{
-    return ops_usable_size(NULL, block);
-}
-
-int
-jem_malloc_trim(size_t pad)
-{
-    return ops_trim(NULL, pad);
-}
+FAMILY_PUBLIC(jem_)
 
 /* ---- the door. The process may be too short of memory to have a heap. */
 

@@ -230,47 +230,7 @@ ptm_free(void *block)
     free_slowly(block);
 }
 
-void *
-ptm_calloc(size_t count, size_t size)
-{
-    return ops_calloc(NULL, count, size);
-}
-
-void *
-ptm_realloc(void *block, size_t size)
-{
-    return ops_realloc(NULL, block, size);
-}
-
-void *
-ptm_memalign(size_t align, size_t size)
-{
-    return ops_memalign(NULL, align, size);
-}
-
-void
-ptm_free_sized(void *block, size_t size)
-{
-    ops_free_sized(NULL, block, size);
-}
-
-void
-ptm_free_aligned_sized(void *block, size_t align, size_t size)
-{
-    ops_free_aligned_sized(NULL, block, align, size);
-}
-
-size_t
-ptm_malloc_usable_size(void *block)
-{
-    return ops_usable_size(NULL, block);
-}
-
-int
-ptm_malloc_trim(size_t pad)
-{
-    return ops_trim(NULL, pad);
-}
+FAMILY_PUBLIC(ptm_)
 
 /* ---- tuning */
 

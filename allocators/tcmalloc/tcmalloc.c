@@ -113,16 +113,10 @@ ops_realloc(struct heap *heap, void *block, size_t size)
 static void *
 ops_memalign(struct heap *heap, size_t align, size_t size)
 {
-    if (align > ((size_t)1 << 63)) {
-        errno = EINVAL;
-        return NULL;
-    }
-    /* glibc rounds an odd alignment up; programs came to rely on it. */
-    size_t power = 1;
-    while (power < align) {
-        power *= 2;
-    }
-    return take(heap, size, power, false);
+    size_t power;
+
+    return family_round_align(align, &power) ? take(heap, size, power, false)
+                                             : NULL;
 }
 
 static void *
@@ -163,6 +157,13 @@ ops_usable_size(struct heap *heap, const void *block)
     return block == NULL ? 0 : tcm_block_size(heap_of(heap), block);
 }
 
+static bool
+ops_trim(struct heap *heap, size_t pad)
+{
+    (void)pad; /* There is no top that could keep it. */
+    return tcm_heap_trim(heap_of(heap));
+}
+
 /* ---- the public family, on the process's heap */
 
 /* What follows is apart from the fast paths, which then save no registers. */
@@ -181,7 +182,7 @@ static struct tcm_slab *
 own_slab(void)
 {
     return tcm_self != NULL ? &tcm_threadcache_of(tcm_self)->slab
-                            : tcm_self_slab;
+                            : &tcm_slab_none;
 }
 
 static void *
@@ -294,48 +295,7 @@ tcm_free(void *block)
     free_beside(block);
 }
 
-void *
-tcm_calloc(size_t count, size_t size)
-{
-    return ops_calloc(NULL, count, size);
-}
-
-void *
-tcm_realloc(void *block, size_t size)
-{
-    return ops_realloc(NULL, block, size);
-}
-
-void *
-tcm_memalign(size_t align, size_t size)
-{
-    return ops_memalign(NULL, align, size);
-}
-
-void
-tcm_free_sized(void *block, size_t size)
-{
-    ops_free_sized(NULL, block, size);
-}
-
-void
-tcm_free_aligned_sized(void *block, size_t align, size_t size)
-{
-    ops_free_aligned_sized(NULL, block, align, size);
-}
-
-size_t
-tcm_malloc_usable_size(void *block)
-{
-    return ops_usable_size(NULL, block);
-}
-
-int
-tcm_malloc_trim(size_t pad)
-{
-    (void)pad; /* There is no top that could keep it. */
-    return tcm_heap_trim(heap_of(NULL));
-}
+FAMILY_PUBLIC(tcm_)
 
 /* ---- the door */
 
@@ -366,13 +326,6 @@ ops_free(struct heap *heap, void *block)
     } else {
         give(heap, block);
     }
-}
-
-static bool
-ops_trim(struct heap *heap, size_t pad)
-{
-    (void)pad;
-    return tcm_heap_trim(heap_of(heap));
 }
 
 static void
