@@ -63,8 +63,8 @@ struct jem_extent {
     bool zeroed : 1;         /* every byte reads as zero */
     bool is_first : 1;       /* of its mapping */
     bool is_last : 1;
-    struct tree_node
-        node; /* free [page cache] by size; slab [bin] by address */
+    /* free [page cache] by size; slab [bin] by address */
+    struct tree_node node;
     union {
         struct list link;              /* free [page cache] by age */
         struct profile_sample *sample; /* large: its block in the profile */

@@ -11,8 +11,8 @@
 
 #include "base/check.h"
 
-#define WHOLE_CLASS                                                            \
-    (JEM_SMALL_COUNT - 3) /* page class 0, if it were a size's */
+/* The size class of page class 0, if sizes had one. */
+#define WHOLE_CLASS (JEM_SMALL_COUNT - 3)
 
 static_assert(JEM_SMALL_MAX < 4 * JEM_PAGE, "from 4 pages on they are one's");
 
@@ -115,9 +115,9 @@ jem_freeset_check(const struct jem_freeset *set)
     TREE_EACH (node, &set->by_size) {
         pages += jem_extent_of(node)->size / JEM_PAGE;
     }
-    for (unsigned class = 0; class < JEM_PAGE_CLASS_COUNT; class ++) {
-        count += set->classes[class].count;
-        size += set->classes[class].size;
+    for (unsigned i = 0; i < JEM_PAGE_CLASS_COUNT; i++) {
+        count += set->classes[i].count;
+        size += set->classes[i].size;
     }
     CHECK(jem_freeset_pages(set) == pages); /* I1 */
     CHECK(size == pages * JEM_PAGE && count == set->by_size.count);

@@ -249,13 +249,10 @@ judge_refused(struct oracle *oracle, const struct call *call)
 {
     struct finding finding = {0};
     const struct policy *policy = &oracle->options.policy;
-    bool modest = is_modest(oracle, call);
-    bool breaks = contract_breaks_refused(policy, call, modest, &finding);
+    bool modest = policy_has(policy, CLAUSE_NULL_MODEST) &&
+                  is_modest(oracle, call) && is_plenty(oracle);
     bool goes_on = true;
-    if (breaks && modest && !is_plenty(oracle)) {
-        breaks = contract_breaks_refused(policy, call, false, &finding);
-    }
-    if (breaks) {
+    if (contract_breaks_refused(policy, call, modest, &finding)) {
         goes_on = report(oracle, call, &finding);
     }
     struct block *block = call->block;

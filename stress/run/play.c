@@ -336,12 +336,9 @@ play_pause(struct player *player, const struct op *op)
     struct call call = {.kind = (enum op_kind)op->kind};
     call.op_index = player->op_index;
     note_progress(player, &call);
-    if (op->kind == OP_YIELD) {
-        return;
-    }
-    if (player->runner->pass_time != NULL) {
+    if (op->kind == OP_TIME && player->runner->pass_time != NULL) {
         player->runner->pass_time(op->size);
-    } else {
+    } else if (op->kind == OP_TIME) {
         sleep_us(op->size);
     }
 }
