@@ -755,6 +755,7 @@ void
 jem_pagecache_check(struct jem_pagecache *cache)
 {
     mtx_lock(&cache->lock);
+    jem_regions_check(&cache->regions);
     check_regions_locked(cache);
     for (unsigned s = JEM_DIRTY; s <= JEM_RETAINED; s++) {
         check_set_locked(cache, (enum jem_extent_state)s);

@@ -3,9 +3,12 @@
  *
  *   I1  mapped_size is the sum over the regions; the heap's size that of all its
  *       arenas.
+ *   I2  A region is whole hugepages.
+ *   I3  The next one's least size is at most the limit.
  */
 #include "jemalloc/region.h"
 
+#include "base/check.h"
 #include "base/pages.h"
 
 #define GROW_SIZE_MIN PAGES_HUGE_SIZE
@@ -146,4 +149,19 @@ jem_regions_unmap(struct jem_regions *regions, struct jem_region **place)
     *place = region->next;
     drop_structure(regions, region);
     return true;
+}
+
+void
+jem_regions_check(const struct jem_regions *regions)
+{
+    size_t sum = 0;
+    for (const struct jem_region *region = regions->first; region != NULL;
+         region = region->next) {
+        CHECK(((uintptr_t)region->addr & (PAGES_HUGE_SIZE - 1)) == 0); /* I2 */
+        CHECK((region->size & (PAGES_HUGE_SIZE - 1)) == 0);
+        sum += region->size;
+    }
+    CHECK(sum == regions->mapped_size);                /* I1 */
+    CHECK(atomic_load(&regions->mapped->size) >= sum); /* I1 */
+    CHECK(regions->grow_size <= regions->grow_limit);  /* I3 */
 }

@@ -65,6 +65,9 @@ bool jem_regions_limit(struct jem_regions *regions, size_t limit);
 /* The next region is a small one again. */
 void jem_regions_start_small(struct jem_regions *regions);
 
+void jem_regions_check(
+    const struct jem_regions *regions); /* aborts if broken */
+
 /* The extents of a region, each behind the other; with the lock of its page
  * cache, or the heap quiet. */
 #define JEM_REGION_EACH(extent, region)                                        \
