@@ -182,42 +182,61 @@ region_packs_spans_across_hugepages(void **state)
 }
 
 static void
-break_used_pages(void *arg)
+break_regions(void *index)
 {
-    struct tcm_region *region = arg;
+    struct tcm_region *region = spans[0].region;
 
-    region->used_pages++;
+    switch (*(unsigned *)index) {
+    case 0:
+        region->used_pages++; /* I1 */
+        break;
+    case 1:
+        region->longest--; /* I1 */
+        break;
+    case 2:
+        region->idle ^= 1; /* I2 */
+        break;
+    case 3:
+        region->dirty &= ~(uint64_t)1; /* I2: of pages in use */
+        break;
+    case 4:
+        regions.used_pages--; /* I3 */
+        break;
+    case 5:
+        regions.clean_count--; /* I3 */
+        break;
+    case 6:
+        regions.loose_count++; /* I3 */
+        break;
+    case 7:
+        regions.region_count++; /* I3 */
+        break;
+    default: /* I4 */
+        add_region(region->addr);
+    }
     tcm_regions_check(&regions);
 }
 
 static void
-break_idle(void *arg)
+region_check_finds_each_broken_invariant(void **state)
 {
-    struct tcm_region *region = arg;
-
-    region->idle ^= 1;
-    tcm_regions_check(&regions);
-}
-
-static void
-break_sums(void *arg)
-{
-    (void)arg;
-    regions.loose_count++;
-    tcm_regions_check(&regions);
-}
-
-static void
-region_check_finds_what_is_broken(void **state)
-{
+    static const char *const messages[] = {
+        "== region->used_pages",
+        "== region->longest",
+        "== idle",
+        "~region->dirty & ~region->idle",
+        "sums.used_pages == ",
+        "sums.clean_count == ",
+        "sums.loose_count == ",
+        "sums.region_count == ",
+        "region->used_pages > 0",
+    };
     char *addr = map_region();
 
     (void)state;
     add_region(addr);
     take(&spans[0], 300);
-    assert_dies(break_used_pages, spans[0].region, "used_pages");
-    assert_dies(break_idle, spans[0].region, "idle");
-    assert_dies(break_sums, NULL, "loose_count");
+    assert_each_dies(break_regions, messages, 9);
     (void)pages_unmap(addr, TCM_REGION_SIZE);
 }
 
@@ -295,7 +314,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(region_packs_spans_across_hugepages, setup),
         cmocka_unit_test_setup(region_agrees_with_a_table_of_pages, setup),
-        cmocka_unit_test_setup(region_check_finds_what_is_broken, setup),
+        cmocka_unit_test_setup(region_check_finds_each_broken_invariant, setup),
         cmocka_unit_test(pageheap_takes_a_region_when_there_is_slack),
         cmocka_unit_test(pageheap_clears_what_was_used_in_a_region),
     };
