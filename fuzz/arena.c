@@ -9,8 +9,9 @@
  * the kernel runs under a hypervisor without hardware's help that is hundreds of
  * times what it takes to clear the page. So a page is cleared when it goes to
  * rest, if it is resident at all: of a large mapping few pages were ever touched,
- * and the kernel knows which. Only pages far from the first go back, which bounds
- * what is resident.
+ * and the kernel knows which. What it said is kept, since a page that is resident
+ * stays so, and the same pages serve input after input. Only pages far from the
+ * first go back, which bounds what is resident.
  *
  * Invariants, between calls:
  *   I1  Ranges are sorted, not empty, and do not overlap.
@@ -29,15 +30,15 @@
 #include "base/poison.h"
 #include "base/random.h"
 
-#define PAGE_SHIFT 12
-#define PAGE_SIZE  ((size_t)1 << PAGE_SHIFT)
+#define PAGE_SHIFT    12
+#define PAGE_SIZE     ((size_t)1 << PAGE_SHIFT)
+#define PAGE_COUNT    (ARENA_SIZE >> PAGE_SHIFT)
 #define HUGEPAGE_SIZE ((size_t)2 << 20)
-#define BASE_HINT  ((void *)0x300000000000)
-#define RANGES_MAX 8192
-#define KEEP_SPAN  ((size_t)256 << 20) /* pages behind go back to the kernel */
-#define LOOK_MAX   1024                /* pages of one look at residence */
-#define LOOK_MIN   8                   /* fewer are cleared sooner than looked at */
-#define TICK_NS    100                 /* the clock moves with each look */
+#define BASE_HINT     ((void *)0x300000000000)
+#define RANGES_MAX    8192
+#define KEEP_SPAN     ((size_t)256 << 20) /* pages behind go back to the kernel */
+#define LOOK_MIN      8   /* pages; fewer are touched, not looked at */
+#define TICK_NS       100 /* the clock moves with each look */
 
 enum page_state { PAGE_NEVER, PAGE_REST, PAGE_USABLE };
 
@@ -47,8 +48,9 @@ struct range {
 
 static struct {
     uintptr_t base;
-    uintptr_t high; /* pages from here on are NEVER */
-    uint8_t *pages; /* enum page_state of each page */
+    uintptr_t high;    /* pages from here on are NEVER */
+    uint8_t *pages;    /* enum page_state of each page */
+    uint8_t *resident; /* of each page: 1 where it is known to be */
     size_t range_count;
     struct range ranges[RANGES_MAX];
     size_t kept_count;
@@ -63,10 +65,22 @@ state_of(uintptr_t addr)
     return &arena.pages[(addr - arena.base) >> PAGE_SHIFT];
 }
 
+static uint8_t *
+resident_of(uintptr_t addr)
+{
+    return &arena.resident[(addr - arena.base) >> PAGE_SHIFT];
+}
+
 static bool
 is_inside(const void *addr)
 {
     return (uintptr_t)addr - arena.base < ARENA_SIZE;
+}
+
+static uintptr_t
+page_at(ptrdiff_t index)
+{
+    return arena.base + ((uintptr_t)index << PAGE_SHIFT);
 }
 
 /* The end of the run of pages in one state that begins at addr. Reservations
@@ -86,7 +100,7 @@ run_end(uintptr_t addr, uintptr_t end)
     while (at < last && *at == state) {
         at++;
     }
-    return arena.base + ((uintptr_t)(at - arena.pages) << PAGE_SHIFT);
+    return page_at(at - arena.pages);
 }
 
 static void
@@ -105,6 +119,7 @@ drop_pages(uintptr_t addr, uintptr_t end)
     CHECK(dropped == (void *)addr);
     poison_forget((void *)addr, end - addr);
     set_state(addr, end, PAGE_NEVER);
+    memset(resident_of(addr), 0, (end - addr) >> PAGE_SHIFT);
 }
 
 /* Makes pages usable; those that were not are zero. */
@@ -131,51 +146,64 @@ open_pages(uintptr_t addr, uintptr_t end)
     return true;
 }
 
-/* Clears the pages among these that are resident; the others read as zeroes. */
+/* Asks the kernel which of these pages are resident; where there are few, it is
+ * quicker to make them so. */
 static void
-clear_resident(uintptr_t addr, size_t count)
+look_for_resident(uintptr_t addr, size_t count)
 {
-    static unsigned char is_resident[LOOK_MAX];
+    uint8_t *resident = resident_of(addr);
 
-    CHECK(mincore((void *)addr, count << PAGE_SHIFT, is_resident) == 0);
+    if (count < LOOK_MIN) {
+        memset(resident, 1, count);
+        return;
+    }
+    CHECK(mincore((void *)addr, count << PAGE_SHIFT, resident) == 0);
     for (size_t i = 0; i < count; i++) {
-        if ((is_resident[i] & 1) != 0) {
-            poison_clear((void *)(addr + (i << PAGE_SHIFT)), PAGE_SIZE);
-        }
+        resident[i] &= 1; /* The other bits are the kernel's. */
     }
 }
 
+/* Clears the pages that are resident; the others read as zeroes. */
 static void
 clear_pages(uintptr_t addr, uintptr_t end)
 {
-    if (end - addr < LOOK_MIN * PAGE_SIZE) {
-        poison_clear((void *)addr, end - addr);
-        return;
-    }
-    while (addr < end) {
-        size_t count = (end - addr) >> PAGE_SHIFT;
+    const uint8_t *resident = resident_of(addr);
+    const uint8_t *last = resident_of(end);
+    const uint8_t *unknown = memchr(resident, 0, (size_t)(last - resident));
 
-        count = count < LOOK_MAX ? count : LOOK_MAX;
-        clear_resident(addr, count);
-        addr += count << PAGE_SHIFT;
+    if (unknown != NULL) {
+        look_for_resident(
+            page_at(unknown - arena.resident), (size_t)(last - unknown));
+    }
+    while ((resident = memchr(resident, 1, (size_t)(last - resident)))) {
+        const uint8_t *next = memchr(resident, 0, (size_t)(last - resident));
+
+        next = next == NULL ? last : next;
+        poison_clear((void *)page_at(resident - arena.resident),
+            (size_t)(next - resident) << PAGE_SHIFT);
+        resident = next;
     }
 }
 
+/* Usable pages go to rest, or back to the kernel. Reservations are long, and few
+ * of their pages are usable. */
 static void
 close_pages(uintptr_t addr, uintptr_t end)
 {
-    end = end < arena.high ? end : arena.high; /* reservations are long */
-    while (addr < end) {
-        uintptr_t next = run_end(addr, end);
+    const uint8_t *usable;
 
-        if (*state_of(addr) == PAGE_USABLE) {
-            if (next > arena.base + KEEP_SPAN) {
-                drop_pages(addr, next);
-            } else {
-                clear_pages(addr, next); /* I4 */
-                set_state(addr, next, PAGE_REST);
-                poison_free((void *)addr, next - addr); /* I4 */
-            }
+    end = end < arena.high ? end : arena.high;
+    while (addr < end && (usable = memchr(state_of(addr), PAGE_USABLE,
+                              (end - addr) >> PAGE_SHIFT)) != NULL) {
+        uintptr_t first = page_at(usable - arena.pages);
+        uintptr_t next = run_end(first, end);
+
+        if (next > arena.base + KEEP_SPAN) {
+            drop_pages(first, next);
+        } else {
+            clear_pages(first, next); /* I4 */
+            set_state(first, next, PAGE_REST);
+            poison_free((void *)first, next - first); /* I4 */
         }
         addr = next;
     }
@@ -407,8 +435,8 @@ arena_init(void)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     void *base = mmap(BASE_HINT, ARENA_SIZE, PROT_NONE, flags, -1, 0);
-    void *pages = mmap(
-        NULL, ARENA_SIZE >> PAGE_SHIFT, PROT_READ | PROT_WRITE, flags, -1, 0);
+    uint8_t *pages =
+        mmap(NULL, 2 * PAGE_COUNT, PROT_READ | PROT_WRITE, flags, -1, 0);
 
     if (base == MAP_FAILED || pages == MAP_FAILED) {
         return false;
@@ -416,6 +444,7 @@ arena_init(void)
     arena.base = (uintptr_t)base;
     arena.high = arena.base;
     arena.pages = pages;
+    arena.resident = pages + PAGE_COUNT;
     arena_begin();
     machine.map = arena_map;
     machine.unmap = arena_unmap;

@@ -53,15 +53,18 @@ check_segment(const struct dlm_heap *heap, const struct dlm_segment *segment,
     CHECK((uintptr_t)segment >= heap->low);
     CHECK((uintptr_t)end <= heap->low + heap->span);
     CHECK((end->head & ~CHUNK_PREV_USED) == ((uintptr_t)segment | DLM_END));
-    census->chunk_count += chunk_check_run(chunk, run_end, is_used);
     census->mapped_size += segment->committed_size;
     bool last_used = true;
     for (; chunk != run_end; chunk = chunk_next(chunk)) {
-        last_used = is_used(chunk);
-        census->free_count += !last_used;
-        if (last_used) {
+        bool used = is_used(chunk);
+
+        chunk_check(chunk, run_end, used, last_used);
+        if (used) {
             check_used(heap, chunk);
         }
+        census->free_count += !used;
+        census->chunk_count++;
+        last_used = used;
     }
     if (has_top) {
         CHECK(last_used); /* bins.c, I1 */

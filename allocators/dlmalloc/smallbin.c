@@ -43,14 +43,18 @@ check_bin(const struct list *bin, size_t size)
 size_t
 dlm_smallbin_check(const struct dlm_smallbins *small)
 {
+    uint64_t filled = 0;
     size_t count = 0;
 
     CHECK((small->map & 3) == 0); /* I3 */
     for (unsigned i = 0; i < DLM_SMALL_COUNT; i++) {
-        size_t in_bin = check_bin(&small->bins[i], i * CHUNK_ALIGN);
+        filled |= (uint64_t)!list_empty(&small->bins[i]) << i;
+    }
+    CHECK(small->map == filled); /* I1 */
+    for (; filled != 0; filled &= filled - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(filled);
 
-        CHECK((small->map >> i & 1) == (in_bin > 0)); /* I1 */
-        count += in_bin;
+        count += check_bin(&small->bins[i], i * CHUNK_ALIGN);
     }
     return count;
 }

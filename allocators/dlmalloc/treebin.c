@@ -362,13 +362,15 @@ check_trie(const struct dlm_treebins *trees, unsigned index)
 size_t
 dlm_treebin_check(const struct dlm_treebins *trees)
 {
+    uint64_t filled = 0;
     size_t count = 0;
 
     for (unsigned i = 0; i < DLM_TREE_COUNT; i++) {
-        bool is_marked = (trees->map >> i & 1) != 0;
-
-        CHECK(is_marked == (trees->roots[i] != NULL)); /* I1 */
-        count += check_trie(trees, i);
+        filled |= (uint64_t)(trees->roots[i] != NULL) << i;
+    }
+    CHECK(trees->map == filled); /* I1 */
+    for (; filled != 0; filled &= filled - 1) {
+        count += check_trie(trees, (unsigned)__builtin_ctzll(filled));
     }
     return count;
 }

@@ -263,8 +263,8 @@ treebin_check_finds_each_breach(void **state)
 {
     (void)state;
     const char *const lines[] = {
-        "check failed: is_marked == (trees->roots[i] != NULL)",
-        "check failed: is_marked == (trees->roots[i] != NULL)",
+        "check failed: trees->map == filled",
+        "check failed: trees->map == filled",
         "check failed: dlm_treebin_index(size) == index",
         "check failed: depth == 0 || key >> (WORD_BITS - depth) == path",
         "check failed: find_in(trees->roots[index], size, key) == node",

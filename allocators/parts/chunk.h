@@ -174,11 +174,23 @@ chunk_push(struct list *list, struct chunk *chunk)
     list->next = &chunk->link;
 }
 
-/* Aborts unless the chunks from first to end lie end to end, no two free ones
- * are neighbours, and each free one's foot and flags agree. is_used is the
- * design's way to tell. Returns how many there are. */
-size_t chunk_check_run(const struct chunk *first, const struct chunk *end,
-    bool (*is_used)(const struct chunk *chunk));
+/* Aborts unless this chunk, of a run that goes on to `end`, keeps I1 to I4 of
+ * chunk.c. Whether it and the chunk before it are used, the design tells; what
+ * is before the first counts as used. Inline, for heaps that are checked after
+ * each call. */
+static inline void
+chunk_check(const struct chunk *chunk, const struct chunk *end, bool is_used,
+    bool prev_used)
+{
+    size_t size = chunk_size(chunk);
+
+    CHECK(size >= CHUNK_MIN_SIZE);                              /* I1 */
+    CHECK(size <= (uintptr_t)end - (uintptr_t)chunk);           /* I1 */
+    CHECK((chunk_flags(chunk) & CHUNK_FLAG_NONE) == 0);         /* I1 */
+    CHECK(prev_used == ((chunk->head & CHUNK_PREV_USED) != 0)); /* I2 */
+    CHECK(is_used || chunk_foot_matches(chunk));                /* I3 */
+    CHECK(is_used || prev_used);                                /* I4 */
+}
 
 /* One line: address, size, flags. */
 void chunk_dump(const struct chunk *chunk, int fd);

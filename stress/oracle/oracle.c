@@ -247,7 +247,7 @@ add_live(struct oracle *oracle, const struct call *call, size_t size)
 static bool
 judge_refused(struct oracle *oracle, const struct call *call)
 {
-    struct finding finding = {0};
+    struct finding finding; /* filled where the contract is broken */
     const struct policy *policy = &oracle->options.policy;
     bool modest = policy_has(policy, CLAUSE_NULL_MODEST) &&
                   is_modest(oracle, call) && is_plenty(oracle);
@@ -319,7 +319,7 @@ judge_kept(struct oracle *oracle, const struct call *call, size_t old_usable)
 static bool
 judge_granted(struct oracle *oracle, const struct call *call)
 {
-    struct finding finding = {0};
+    struct finding finding; /* filled where the contract is broken */
     struct block *block = call->block;
     const struct policy *policy = &oracle->options.policy;
     size_t old_usable = block->usable;
@@ -388,7 +388,7 @@ judge_usable_again(struct oracle *oracle, const struct call *call)
 static bool
 judge_freed(struct oracle *oracle, const struct call *call)
 {
-    struct finding finding = {0};
+    struct finding finding; /* filled where the contract is broken */
     add_live(oracle, call, (size_t)0 - call->old_size);
     return !contract_breaks_errno(
                &oracle->options.policy, call, true, &finding) ||
