@@ -67,5 +67,18 @@ tcm_central_list(const struct tcm_central *central, unsigned index)
                                      : &central->full;
 }
 
+/* True when there is no span on any list and none is counted: then its check has
+ * nothing to find. With the heap quiet; takes no lock. */
+static inline bool
+tcm_central_is_idle(const struct tcm_central *central)
+{
+    bool is_idle = central->span_count == 0 && central->free_count == 0;
+
+    for (unsigned i = 0; i <= TCM_CENTRAL_LISTS; i++) {
+        is_idle &= list_empty(tcm_central_list(central, i));
+    }
+    return is_idle;
+}
+
 void tcm_central_check(struct tcm_central *central); /* aborts if broken */
 void tcm_central_dump(struct tcm_central *central, int fd);

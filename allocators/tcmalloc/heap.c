@@ -289,9 +289,6 @@ void
 tcm_heap_check(struct tcm_heap *heap)
 {
     tcm_heap_each_front(heap, check_front, NULL);
-    for (unsigned i = 1; i < TCM_CLASS_COUNT; i++) {
-        tcm_transfer_check(&heap->transfers[i]);
-    }
     tcm_pageheap_check(&heap->pageheap);
     if (heap->sampled.on) {
         mtx_lock(&heap->sampled.lock);

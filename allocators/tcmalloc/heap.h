@@ -81,4 +81,6 @@ void tcm_heap_count_cached(
  * to the OS: true when it got any. Of the threads' caches only the caller's. */
 bool tcm_heap_trim(struct tcm_heap *heap);
 
-void tcm_heap_check(struct tcm_heap *heap); /* aborts if broken */
+/* Aborts if a front, the page heap or the profile is broken. What the classes
+ * hold is tcm_inspect_check's, which comes by here too. */
+void tcm_heap_check(struct tcm_heap *heap);

@@ -1,5 +1,6 @@
 /*
- * inspect_test.c - walks and figures agree, and an object twice cached is found
+ * inspect_test.c - walks and figures agree; an object twice cached is found, and
+ * a class that has nothing and is broken
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -115,6 +116,52 @@ cache_an_object_twice(void *unused)
     tcm_inspect_check(heap);
 }
 
+/* Breaks a class that has nothing, in one of the ways. */
+static void
+break_idle_class(void *arg)
+{
+    static struct tcm_span stray;
+    struct tcm_heap *heap = tcm_heap_new();
+    struct tcm_transfer *transfer = &heap->transfers[TCM_CLASS_COUNT - 1];
+
+    assert_true(tcm_transfer_is_idle(transfer));
+    switch (*(int *)arg) {
+    case 0:
+        transfer->central.span_count = 1;
+        break;
+    case 1:
+        transfer->central.free_count = 1;
+        break;
+    case 2:
+        transfer->low_count = 1;
+        break;
+    case 3:
+        transfer->count = transfer->capacity + 1;
+        break;
+    case 4:
+        list_push(&transfer->central.full, &stray.link);
+        break;
+    }
+    tcm_inspect_check(heap);
+}
+
+static void
+check_passes_over_no_class(void **state)
+{
+    (void)state;
+    const char *const lines[] = {
+        "check failed: span_count == central->span_count",
+        "check failed: free_count == central->free_count",
+        "check failed: transfer->low_count <= transfer->count",
+        "check failed: transfer->count <= transfer->capacity",
+        "check failed: span->page_count > 0",
+    };
+
+    for (int way = 0; way < 5; way++) {
+        assert_dies(break_idle_class, &way, lines[way]);
+    }
+}
+
 static void
 check_finds_an_object_twice(void **state)
 {
@@ -128,6 +175,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(walk_and_figures_agree),
         cmocka_unit_test(check_finds_an_object_twice),
+        cmocka_unit_test(check_passes_over_no_class),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

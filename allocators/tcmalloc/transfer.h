@@ -53,6 +53,15 @@ void tcm_transfer_drain(struct tcm_transfer *transfer, bool all);
  * list. */
 bool tcm_transfer_holds(struct tcm_transfer *transfer, const void *object);
 
+/* True when the class has nothing, here or in the central list: then its check
+ * has nothing to find. With the heap quiet; takes no lock. */
+static inline bool
+tcm_transfer_is_idle(const struct tcm_transfer *transfer)
+{
+    return transfer->count == 0 && transfer->low_count == 0 &&
+           tcm_central_is_idle(&transfer->central);
+}
+
 void tcm_transfer_check(struct tcm_transfer *transfer);
 /* Prints nothing of a class that is not in use. */
 void tcm_transfer_dump(struct tcm_transfer *transfer, int fd);
