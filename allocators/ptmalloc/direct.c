@@ -2,6 +2,8 @@
  * direct.c - large blocks with mappings of their own (contract: direct.h)
  *
  *   I1  direct_size and direct_count are the sum and count over `direct`.
+ *   I2  Whoever has direct_lock reads the header of a mapping on the list: its
+ *       owner writes there with the lock only, and never to the offset.
  */
 #include "ptmalloc/direct.h"
 
@@ -50,12 +52,12 @@ leave_locked(struct ptm_heap *heap, struct ptm_direct *direct)
 }
 
 static struct chunk *
-place_chunk(struct ptm_direct *direct, size_t offset)
+place_chunk(const struct ptm_direct *direct)
 {
-    struct chunk *chunk = chunk_at(direct, offset);
-    direct->offset = offset;
-    chunk->prev_foot = offset;
-    chunk->head = (direct->map_size - offset) | PTM_MAPPED | PTM_PREV_USED;
+    struct chunk *chunk = chunk_at(direct, direct->offset);
+    chunk->prev_foot = direct->offset;
+    chunk->head =
+        (direct->map_size - direct->offset) | PTM_MAPPED | PTM_PREV_USED;
     return chunk;
 }
 
@@ -78,8 +80,8 @@ ptm_direct_map(struct ptm_heap *heap, size_t size, size_t align)
     direct->map_size = map_size;
     uintptr_t block =
         ((uintptr_t)direct + HEADER_SIZE + align - 1) & ~(align - 1);
-    struct chunk *chunk =
-        place_chunk(direct, block - CHUNK_BLOCK_OFFSET - (uintptr_t)direct);
+    direct->offset = block - CHUNK_BLOCK_OFFSET - (uintptr_t)direct;
+    struct chunk *chunk = place_chunk(direct);
     mtx_lock(&heap->direct_lock);
     enter_locked(heap, direct);
     mtx_unlock(&heap->direct_lock);
@@ -128,7 +130,7 @@ ptm_direct_resize(struct ptm_heap *heap, struct chunk *chunk, size_t size)
     mtx_lock(&heap->direct_lock);
     direct = remap_locked(heap, direct, map_size);
     mtx_unlock(&heap->direct_lock);
-    return direct == NULL ? NULL : place_chunk(direct, offset);
+    return direct == NULL ? NULL : place_chunk(direct);
 }
 
 void
