@@ -9,7 +9,12 @@
  * code anew shows there.
  *
  * The mutator changes the operations or the schedule, seldom both: an operation
- * more shifts every later choice, and a schedule worth keeping would be lost.
+ * more shifts every later choice, and a schedule worth keeping would be lost. One
+ * in twenty inputs is drawn anew, as `malstrom explore` draws them: few sizes and
+ * slots, so that threads meet, and a schedule that preempts a few times or often.
+ *
+ * Forks are left out: one takes as long as a hundred runs, and what they do at each
+ * point is for `malstrom explore --fork`.
  *
  * A verdict is printed as `malstrom explore` prints it, the program is written
  * as text beside the artifact, and the process aborts for libFuzzer to keep the
@@ -22,23 +27,24 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "fuzz/read.h"
 #include "observe/crash.h"
 #include "observe/explain.h"
-#include "program/bytes.h"
 #include "program/file.h"
 #include "run/minimal.h"
 
 #define OPS_MAX      48 /* in all threads: a run stays short */
 #define PAIRS_COUNT  4096
-#define SIZE_CLASSES 9
+#define SIZES_COUNT  9
+#define SLOTS_MAX    6
+#define OPS_DRAWN    12 /* of a thread, at most */
+#define DRAWN_ONE_IN 20
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 size_t LLVMFuzzerCustomMutator(
     uint8_t *bytes, size_t size, size_t size_max, unsigned seed);
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *one, size_t one_size,
     const uint8_t *two, size_t two_size, uint8_t *out, size_t out_max,
     unsigned seed);
-size_t LLVMFuzzerMutate(uint8_t *bytes, size_t size, size_t size_max);
 
 /* libFuzzer takes these for coverage. */
 __attribute__((section("__libfuzzer_extra_counters"),
@@ -77,15 +83,29 @@ start_once(void)
     }
 }
 
+/* Without forks, and `left` operations at most; returns how many. */
+static size_t
+fit_list(struct thread_ops *list, size_t left)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->op_count && kept < left; i++) {
+        if (list->ops[i].kind != OP_FORK) {
+            list->ops[kept++] = list->ops[i];
+        }
+    }
+    return list->op_count = kept;
+}
+
 static void
 decode(struct program *into, const uint8_t *bytes, size_t size)
 {
-    CHECK(bytes_decode(into, bytes, size));
+    const char *why;
+    if (!read_program(into, bytes, size) || !bytes_fit(into, &why)) {
+        program_clear(into);
+    }
     size_t left = OPS_MAX;
     for (unsigned i = 0; i < into->thread_count; i++) {
-        struct thread_ops *list = &into->threads[i];
-        list->op_count = list->op_count < left ? list->op_count : left;
-        left -= list->op_count;
+        left -= fit_list(&into->threads[i], left);
     }
 }
 
@@ -137,11 +157,21 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
  * Mutation.
  */
 
+/* What operations are drawn from. */
+struct choices {
+    uint64_t sizes[SIZES_COUNT];
+    unsigned size_count, slot_count;
+};
+
+static const struct choices all = {
+    .sizes = {8, 24, 100, 400, 1024, 5000, 40000, 140000, 300000},
+    .size_count = SIZES_COUNT,
+    .slot_count = SLOTS_MAX,
+};
+
 static struct op
-draw_op(struct random *random)
+draw_op(struct random *random, const struct choices *from)
 {
-    static const uint64_t sizes[SIZE_CLASSES] = {
-        8, 24, 100, 400, 1024, 5000, 40000, 140000, 300000};
     static const enum op_kind kinds[] = {OP_MALLOC, OP_MALLOC, OP_MALLOC,
         OP_FREE, OP_FREE, OP_FREE, OP_REALLOC, OP_CALLOC, OP_MEMALIGN,
         OP_USABLE_SIZE, OP_TRIM, OP_STATS, OP_EXIT, OP_TOUCH};
@@ -149,8 +179,11 @@ draw_op(struct random *random)
         kinds[random_below(random, sizeof(kinds) / sizeof(kinds[0]))];
     const struct op_shape *shape = &op_shapes[kind];
     struct op op = {.kind = (uint8_t)kind};
-    op.slot = shape->has_slot ? (uint32_t)random_below(random, 6) : 0;
-    op.size = shape->has_size ? sizes[random_below(random, SIZE_CLASSES)] : 0;
+    op.slot =
+        shape->has_slot ? (uint32_t)random_below(random, from->slot_count) : 0;
+    op.size = shape->has_size
+                  ? from->sizes[random_below(random, from->size_count)]
+                  : 0;
     op.count = shape->has_count ? 1 : 0;
     op.align =
         shape->has_align ? (uint64_t)1 << random_between(random, 4, 12) : 0;
@@ -170,7 +203,7 @@ mutate_ops(struct program *it, struct random *random)
 {
     unsigned thread = (unsigned)random_below(random, BYTES_THREADS_MAX);
     struct thread_ops *list = &it->threads[thread];
-    struct op op = draw_op(random);
+    struct op op = draw_op(random, &all);
     uint64_t what = random_below(random, 4);
     if (what == 0 || list->op_count == 0) {
         program_add(it, thread, &op); /* at the end */
@@ -186,7 +219,7 @@ mutate_ops(struct program *it, struct random *random)
     } else {
         struct op *changed = &list->ops[random_below(random, list->op_count)];
         changed->slot = op_shapes[changed->kind].has_slot
-                            ? (uint32_t)random_below(random, 6)
+                            ? (uint32_t)random_below(random, SLOTS_MAX)
                             : 0;
     }
 }
@@ -219,6 +252,43 @@ mutate_schedule(struct program *it, struct random *random)
     }
 }
 
+/* Some preemptions at any of so many choices, or one at every other. */
+static void
+draw_schedule(struct program *it, struct random *random)
+{
+    uint64_t length = random_log_between(random, 1, BYTES_SCHEDULE_MAX);
+    uint64_t one_in = random_one_in(random, 2)
+                          ? 2
+                          : 1 + length / random_between(random, 1, 4);
+    it->schedule_count = 0;
+    for (uint64_t i = 0; i < length; i++) {
+        program_add_schedule(it, random_one_in(random, one_in)
+                                     ? (uint8_t)random_between(random, 1, 2)
+                                     : 0);
+    }
+}
+
+static void
+draw_program(struct program *it, struct random *random)
+{
+    struct choices some = {
+        .size_count = (unsigned)random_between(random, 1, 2),
+        .slot_count = (unsigned)random_between(random, 1, SLOTS_MAX),
+    };
+    for (unsigned i = 0; i < some.size_count; i++) {
+        some.sizes[i] = all.sizes[random_below(random, all.size_count)];
+    }
+    program_clear(it);
+    unsigned threads = (unsigned)random_between(random, 2, 3);
+    for (unsigned thread = 0; thread < threads; thread++) {
+        for (uint64_t i = random_between(random, 2, OPS_DRAWN); i > 0; i--) {
+            struct op op = draw_op(random, &some);
+            program_add(it, thread, &op);
+        }
+    }
+    draw_schedule(it, random);
+}
+
 static void
 mutate_faults(struct program *it, struct random *random)
 {
@@ -230,6 +300,23 @@ mutate_faults(struct program *it, struct random *random)
         .n = random_between(random, 1, 20),
         .every = random_one_in(random, 4)};
     program_add_fault(it, &fault);
+}
+
+static void
+mutate(struct program *it, struct random *random)
+{
+    uint64_t what = random_below(random, 20);
+    for (uint64_t i = random_log_between(random, 1, 8); i > 0; i--) {
+        if (what < 9) {
+            mutate_ops(it, random);
+        } else if (what < 18) {
+            mutate_schedule(it, random);
+        } else if (what < 19) {
+            draw_schedule(it, random);
+        } else {
+            mutate_faults(it, random);
+        }
+    }
 }
 
 static size_t
@@ -247,19 +334,11 @@ LLVMFuzzerCustomMutator(
     struct random random;
     random_seed(&random, seed);
     start_once();
-    uint64_t what = random_below(&random, 20);
-    if (what == 0) {
-        return LLVMFuzzerMutate(bytes, size, size_max);
-    }
     decode(program, bytes, size);
-    for (uint64_t i = random_log_between(&random, 1, 8); i > 0; i--) {
-        if (what < 9) {
-            mutate_ops(program, &random);
-        } else if (what < 19) {
-            mutate_schedule(program, &random);
-        } else {
-            mutate_faults(program, &random);
-        }
+    if (random_one_in(&random, DRAWN_ONE_IN)) {
+        draw_program(program, &random);
+    } else {
+        mutate(program, &random);
     }
     size_t mutated = encode(program, bytes, size_max);
     return mutated > 0 ? mutated : size;
