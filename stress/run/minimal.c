@@ -276,24 +276,31 @@ find_calmer(struct minimal *minimal)
     }
 }
 
-/* The program becomes a part of it that shows it too, each operation drawn or
- * not; or the whole. */
+/* Each operation is drawn or not. */
+static void
+draw_ops(
+    struct program *part, const struct program *whole, struct random *random)
+{
+    program_clear(part);
+    program_copy_origin(part, whole);
+    for (unsigned t = 0; t < whole->thread_count; t++) {
+        const struct thread_ops *list = &whole->threads[t];
+        for (size_t i = 0; i < list->op_count; i++) {
+            if (random_one_in(random, 2)) {
+                program_add(part, t, &list->ops[i]);
+            }
+        }
+    }
+}
+
+/* The program becomes a part of the whole that shows it too, or the whole. */
 static void
 draw_part(struct minimal *minimal, const struct program *whole)
 {
     struct random random;
     random_seed(&random, minimal->seed);
     for (int i = 0; i < PARTS_DRAWN; i++) {
-        program_clear(minimal->program);
-        program_copy_origin(minimal->program, whole);
-        for (unsigned t = 0; t < whole->thread_count; t++) {
-            const struct thread_ops *list = &whole->threads[t];
-            for (size_t k = 0; k < list->op_count; k++) {
-                if (random_one_in(&random, 2)) {
-                    program_add(minimal->program, t, &list->ops[k]);
-                }
-            }
-        }
+        draw_ops(minimal->program, whole, &random);
         if (search(minimal, minimal->program, minimal->search_runs) != 0) {
             return;
         }

@@ -4,7 +4,7 @@
  *
  *     a run with a verdict --> minimal --> program with its schedule
  *                                 |
- *                    program/minimise, new schedules
+ *                    program/minimise, calm, new schedules
  *
  * Concurrency: one at a time. Failure: minimal_open returns false when memory
  * is short; what runs out of time, that of `observed` or half a minute, stays as
