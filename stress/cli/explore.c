@@ -82,7 +82,7 @@ enum {
     OPT_FORK,
     OPT_SIGNAL,
     OPT_TWICE,
-    OPT_FINDINGS,
+    OPT_MAX_FINDINGS,
     OPT_SCHEDULES,
     OPT_WHOLE,
     OPT_TIMES,
@@ -105,7 +105,7 @@ static const struct option options[] = {
     [OPT_FORK] = {"fork", no_argument, NULL, 0},
     [OPT_SIGNAL] = {"signal", no_argument, NULL, 0},
     [OPT_TWICE] = {"twice", no_argument, NULL, 0},
-    [OPT_FINDINGS] = {"findings", required_argument, NULL, 0},
+    [OPT_MAX_FINDINGS] = {"max-findings", required_argument, NULL, 0},
     [OPT_SCHEDULES] = {"schedules", required_argument, NULL, 0},
     [OPT_WHOLE] = {"whole", no_argument, NULL, 0},
     [OPT_TIMES] = {"times", required_argument, NULL, 0},
@@ -224,9 +224,9 @@ set_option(struct session *session, int option, const char *value)
     case OPT_TWICE:
         explore->twice = true;
         break;
-    case OPT_FINDINGS:
-        session->findings_max =
-            (unsigned)cli_number(command, "findings", value, 1, FINDINGS_MAX);
+    case OPT_MAX_FINDINGS:
+        session->findings_max = (unsigned)cli_number(
+            command, "max-findings", value, 1, FINDINGS_MAX);
         break;
     case OPT_SCHEDULES:
         explore->schedule_count =
@@ -794,7 +794,7 @@ const struct command command_explore = {
         "                   turn, where the design claims that it may\n"
         "  --policy P       which contract is judged (see malstrom list)\n"
         "  --out DIR        where findings go (default malstrom-out)\n"
-        "  --findings N     end after so many, at most 8 (default)\n"
+        "  --max-findings N end after so many, at most 8 (default)\n"
         "  --whole          findings are not made small\n"
         "  --twice          run everything twice and compare traces\n"
         "  --json           one JSON object a line\n"

@@ -92,7 +92,7 @@ grep -q "the last run was not waited for" err || fail "no word of the last run"
 
 # ---- findings and output that have no place
 
-once="$found --runs 1000 --findings 1 --whole"
+once="$found --runs 1000 --max-findings 1 --whole"
 : >file
 expect 3 "malstrom explore: file: Not a directory" $once --out file
 expect 1 "*No space left on device*" bash -c "$once --out full >/dev/full"

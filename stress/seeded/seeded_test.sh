@@ -16,7 +16,7 @@ fail() {
     exit 1
 }
 
-"$binary" explore --target "${name%%_*}" --seed 1 --time 50s --findings 1 \
+"$binary" explore --target "${name%%_*}" --seed 1 --time 50s --max-findings 1 \
     --out "$dir" >"$dir/explore.log"
 [ $? -eq 1 ] || fail "not found"
 files=("$dir"/*.heap)
