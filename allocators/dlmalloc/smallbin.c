@@ -47,8 +47,8 @@ dlm_smallbin_check(const struct dlm_smallbins *small)
     size_t count = 0;
 
     CHECK((small->map & 3) == 0); /* I3 */
-    for (unsigned i = 0; i < DLM_SMALL_COUNT; i++) {
-        filled |= (uint64_t)!list_empty(&small->bins[i]) << i;
+    for (unsigned i = DLM_SMALL_COUNT; i-- > 0;) {
+        filled = filled << 1 | !list_empty(&small->bins[i]);
     }
     CHECK(small->map == filled); /* I1 */
     for (; filled != 0; filled &= filled - 1) {

@@ -365,8 +365,8 @@ dlm_treebin_check(const struct dlm_treebins *trees)
     uint64_t filled = 0;
     size_t count = 0;
 
-    for (unsigned i = 0; i < DLM_TREE_COUNT; i++) {
-        filled |= (uint64_t)(trees->roots[i] != NULL) << i;
+    for (unsigned i = DLM_TREE_COUNT; i-- > 0;) {
+        filled = filled << 1 | (trees->roots[i] != NULL);
     }
     CHECK(trees->map == filled); /* I1 */
     for (; filled != 0; filled &= filled - 1) {

@@ -1,13 +1,14 @@
 /*
  * claims.c - who owns each byte of the address space (contract: claims.h)
  *
- * Five levels of words, each word for one unit of its level:
+ * Six levels of words, each word for one unit of its level:
  *
  *     level   unit      word          holds
- *     4       64 GiB    in the root   0, MIXED, or the id of the block that
- *     3       256 MiB   in the root     covers the whole unit
- *     2       1 MiB     in a leaf
- *     1       4 KiB     in a leaf
+ *     5       64 GiB    in the root   0, MIXED, or the id of the block that
+ *     4       256 MiB   in the root     covers the whole unit
+ *     3       1 MiB     in a leaf
+ *     2       4 KiB     in a leaf
+ *     1       256 B     in a leaf
  *     0       8 B       in a leaf     0 or the id
  *
  * A range is cut into the largest units that it covers whole, so a claim
@@ -18,7 +19,8 @@
  * locked instruction for each granule costs more than the malloc it watches.
  * Nothing is lost by it. Of two owners that claim a granule at once the one
  * that wrote first finds, when it gives the granule back, that it holds
- * another's id or 0. In a correct allocator a granule's next owner comes after
+ * another's id or 0; and where one claimed a unit and one a part of it, the
+ * unit's word holds both marks, or has lost the part's. In a correct allocator a granule's next owner comes after
  * its last, ordered by the allocator's own hand-over of the memory.
  *
  * Both ends of a range are rounded up to a granule. Disjoint ranges then have
@@ -33,23 +35,24 @@
 
 #include <sys/mman.h>
 
-#define LEVELS    5
+#define LEVELS    6
 #define ADDR_BITS 48
 #define LEAF_BITS 28
 #define MIXED     0x80000000u
 
-static const unsigned level_shift[LEVELS] = {3, 12, 20, 28, 36};
+static const unsigned level_shift[LEVELS] = {3, 8, 12, 20, 28, 36};
 
 struct leaf {
-    _Atomic uint32_t words2[1u << (LEAF_BITS - 20)];
-    _Atomic uint32_t words1[1u << (LEAF_BITS - 12)];
+    _Atomic uint32_t words3[1u << (LEAF_BITS - 20)];
+    _Atomic uint32_t words2[1u << (LEAF_BITS - 12)];
+    _Atomic uint32_t words1[1u << (LEAF_BITS - 8)];
     _Atomic uint32_t words0[1u << (LEAF_BITS - 3)];
     struct leaf *before; /* the leaf that was made before this one */
 };
 
 struct claims_root {
-    _Atomic uint32_t words4[1u << (ADDR_BITS - 36)];
-    _Atomic uint32_t words3[1u << (ADDR_BITS - LEAF_BITS)];
+    _Atomic uint32_t words5[1u << (ADDR_BITS - 36)];
+    _Atomic uint32_t words4[1u << (ADDR_BITS - LEAF_BITS)];
     struct leaf *_Atomic leaves[1u << (ADDR_BITS - LEAF_BITS)];
     struct leaf *_Atomic last_made; /* heads the list of all leaves */
 };
@@ -142,11 +145,11 @@ find_leaf(struct claims_root *root, uintptr_t addr, bool make)
 static _Atomic uint32_t *
 find_word(struct claims_root *root, unsigned level, uintptr_t addr, bool make)
 {
+    if (level == 5) {
+        return &root->words5[addr >> level_shift[5]];
+    }
     if (level == 4) {
         return &root->words4[addr >> level_shift[4]];
-    }
-    if (level == 3) {
-        return &root->words3[addr >> level_shift[3]];
     }
     struct leaf *leaf = find_leaf(root, addr, make);
     size_t index =
@@ -154,7 +157,8 @@ find_word(struct claims_root *root, unsigned level, uintptr_t addr, bool make)
     if (leaf == NULL) {
         return NULL;
     }
-    return level == 2   ? &leaf->words2[index]
+    return level == 3   ? &leaf->words3[index]
+           : level == 2 ? &leaf->words2[index]
            : level == 1 ? &leaf->words1[index]
                         : &leaf->words0[index];
 }
@@ -197,12 +201,21 @@ mark_above(struct work *work, unsigned level, uintptr_t addr)
         if (value == MIXED) {
             return; /* I1: so are all above */
         }
-        if (value == 0) {
-            value = atomic_fetch_or_explicit(word, MIXED, memory_order_relaxed);
-        }
+        value = atomic_fetch_or_explicit(word, MIXED, memory_order_relaxed);
         if ((value & ~MIXED) != 0) {
             note_clash(work, addr, value);
         }
+    }
+}
+
+/* Sees to I1: a claim of the whole unit around addr takes the mark away. */
+static void
+check_above(struct work *work, unsigned level, uintptr_t addr)
+{
+    _Atomic uint32_t *word = find_word(work->root, level + 1, addr, false);
+
+    if (word != NULL && load(word) != MIXED) {
+        note_clash(work, addr, load(word));
     }
 }
 
@@ -227,6 +240,9 @@ take_units(struct work *work, unsigned level, uintptr_t from, uintptr_t to)
 static void
 give_units(struct work *work, unsigned level, uintptr_t from, uintptr_t to)
 {
+    if (level + 1 < LEVELS) {
+        check_above(work, level, from);
+    }
     _Atomic uint32_t *word = find_word(work->root, level, from, false);
     uintptr_t unit = (uintptr_t)1 << level_shift[level];
     for (; word != NULL && from < to; from += unit, word++) {
@@ -274,8 +290,8 @@ do_range(struct work *work, const void *addr, size_t size,
     uintptr_t from = ((uintptr_t)addr + mask) & ~mask;
     uintptr_t to = ((uintptr_t)addr + size + mask) & ~mask;
     if (from < to && to < (uintptr_t)1 << ADDR_BITS) {
-        bool one_page = from >> level_shift[1] == (to - 1) >> level_shift[1];
-        cut(work, one_page ? 1 : LEVELS - 1, from, to);
+        bool one_page = from >> level_shift[2] == (to - 1) >> level_shift[2];
+        cut(work, one_page ? 2 : LEVELS - 1, from, to);
     }
     *clash = work->clash;
     return !work->clashed;

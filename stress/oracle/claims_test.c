@@ -108,6 +108,20 @@ claims_finds_that_a_granule_was_taken_over(void **state)
 }
 
 static void
+claims_finds_that_all_around_was_taken_over(void **state)
+{
+    (void)state;
+    for (uintptr_t size = 256; size <= (uintptr_t)1 << 30; size *= 2) {
+        uintptr_t base = 0x100000000000 + 4 * size;
+        assert_true(take(base + size / 2, 16, 41));
+        assert_false(take(base, size, 42));
+        assert_int_equal(clash.owner, 41);
+        assert_false(give(base + size / 2, 16, 41));
+        assert_int_not_equal(clash.owner, 41);
+    }
+}
+
+static void
 claims_recycles_between_small_and_huge(void **state)
 {
     (void)state;
@@ -210,6 +224,8 @@ main(void)
             tear_down),
         cmocka_unit_test_setup_teardown(
             claims_finds_that_a_granule_was_taken_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            claims_finds_that_all_around_was_taken_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             claims_recycles_between_small_and_huge, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
