@@ -48,9 +48,10 @@ struct range {
 
 static struct {
     uintptr_t base;
-    uintptr_t high;    /* pages from here on are NEVER */
-    uint8_t *pages;    /* enum page_state of each page */
-    uint8_t *resident; /* of each page: 1 where it is known to be */
+    uintptr_t high;        /* pages from here on are NEVER */
+    uint8_t *pages;        /* enum page_state of each page */
+    uint8_t *resident;     /* of each page: 1 where it is known to be */
+    struct range reserved; /* the last one, if no page was opened since */
     size_t range_count;
     struct range ranges[RANGES_MAX];
     size_t kept_count;
@@ -127,6 +128,7 @@ static bool
 open_pages(uintptr_t addr, uintptr_t end)
 {
     int saved_errno = errno;
+    arena.reserved = (struct range){0, 0};
     while (addr < end) {
         uintptr_t next = run_end(addr, end);
         uint8_t state = *state_of(addr);
@@ -308,6 +310,9 @@ arena_map(void *hint, size_t size, bool usable)
     if (addr == 0 || (usable && !open_pages(addr, addr + size))) {
         return NULL;
     }
+    if (!usable) {
+        arena.reserved = (struct range){addr, addr + size};
+    }
     insert_range(find_range(addr), addr, addr + size);
     return (void *)addr;
 }
@@ -323,7 +328,10 @@ arena_unmap(void *addr, size_t size)
     if (arena.range_count >= RANGES_MAX - 1) {
         return false;
     }
-    close_pages(first, first + size);
+    if (first != arena.reserved.first || first + size != arena.reserved.end) {
+        close_pages(first, first + size);
+    }
+    arena.reserved = (struct range){0, 0};
     cut_ranges(first, first + size);
     return true;
 }
