@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "base/print.h"
 #include "jemalloc/heap.h"
 #include "jemalloc/jemalloc.h"
 
@@ -370,17 +369,4 @@ jem_ctl_check(void)
         CHECK(row->kind != JEM_CTL_VOID || row->get == NULL);
         check_row(r);
     }
-}
-
-void
-jem_ctl_dump(int fd)
-{
-    struct print print;
-    print_init(&print, fd);
-    for (unsigned r = 0; r < jem_ctl_row_count; r++) {
-        const struct jem_ctl_row *row = &jem_ctl_rows[r];
-        print_format(&print, "%s %s%s\n", row->pattern,
-            row->get != NULL ? "r" : "-", row->set != NULL ? "w" : "-");
-    }
-    print_flush(&print);
 }

@@ -70,4 +70,3 @@ extern const unsigned jem_ctl_row_count;
 int jem_ctl_get(const struct jem_ctl_call *call, uint64_t *value);
 /* Aborts unless rows of one prefix stand together and depths are in range. */
 void jem_ctl_check(void);
-void jem_ctl_dump(int fd); /* the table: a pattern a line */

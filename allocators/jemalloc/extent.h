@@ -130,12 +130,6 @@ jem_owner_shard(struct jem_owner owner)
     return (unsigned)(owner.word & 3);
 }
 
-static inline bool
-jem_owner_is_slab(struct jem_owner owner)
-{
-    return jem_owner_class(owner) < JEM_SMALL_COUNT;
-}
-
 static inline struct jem_extent *
 jem_owner_extent(struct jem_owner owner)
 {

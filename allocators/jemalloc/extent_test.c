@@ -54,7 +54,6 @@ owner_packs_all_that_free_needs(void **state)
             assert_int_equal(jem_owner_arena(owner), arenas[a]);
             assert_int_equal(jem_owner_shard(owner), shard);
             assert_ptr_equal(jem_owner_extent(owner), &extent);
-            assert_int_equal(jem_owner_is_slab(owner), class < JEM_SMALL_COUNT);
             jem_owner_clear(&extent);
             assert_int_equal(known_pages(), 0);
         }

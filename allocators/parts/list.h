@@ -32,11 +32,6 @@ struct list {
 #define LIST_EACH(link, list)                                                  \
     for (link = (list)->next; link != (list); link = link->next)
 
-/* The body may remove link, and nothing else. */
-#define LIST_EACH_SAFE(link, following, list)                                  \
-    for (link = (list)->next, following = link->next; link != (list);          \
-         link = following, following = link->next)
-
 static inline void
 list_init(struct list *list)
 {

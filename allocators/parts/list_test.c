@@ -182,28 +182,6 @@ list_move_and_append_empty_their_source(void **state)
     list_check(&two);
 }
 
-static void
-list_each_safe_survives_removal(void **state)
-{
-    struct element elements[5];
-    struct list list, *link, *following;
-    unsigned seen = 0;
-
-    (void)state;
-    list_init(&list);
-    for (unsigned i = 0; i < 5; i++) {
-        elements[i].number = i;
-        list_push_last(&list, &elements[i].link);
-    }
-    LIST_EACH_SAFE (link, following, &list) {
-        assert_int_equal(LIST_OF(link, struct element, link)->number, seen);
-        list_remove(link);
-        seen++;
-    }
-    assert_int_equal(seen, 5);
-    assert_true(list_empty(&list));
-}
-
 /* Breaks one link of three in one of the ways; then list_check must die. */
 static void
 check_broken(void *arg)
@@ -268,7 +246,6 @@ main(void)
         cmocka_unit_test(list_keeps_order_under_random_steps),
         cmocka_unit_test(list_pop_of_empty_is_null),
         cmocka_unit_test(list_move_and_append_empty_their_source),
-        cmocka_unit_test(list_each_safe_survives_removal),
         cmocka_unit_test(list_check_finds_each_broken_link),
         cmocka_unit_test(list_dump_shows_links_in_order),
     };

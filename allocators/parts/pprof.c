@@ -123,8 +123,7 @@ write_mapping(const struct maps_entry *entry, void *arg)
     proto_number(&message, MAPPING_OFFSET, entry->offset);
     proto_number(&message, MAPPING_PATH, STRING_FIRST_PATH + walk->id - 1);
     proto_message(walk->file, PROFILE_MAPPING, &message);
-    PROFILE_EACH(code, walk->profile->codes)
-    {
+    PROFILE_EACH (code, walk->profile->codes) {
         uintptr_t addr = call_addr(code->addr);
 
         if (addr >= entry->begin && addr < entry->end) {
@@ -174,18 +173,15 @@ pprof_write_proto(const struct profile *profile, int fd)
     gzip_init(&gzip, fd);
     proto_init_file(&file, &gzip);
     write_types(&file, profile->mean);
-    PROFILE_EACH(code, profile->codes)
-    {
+    PROFILE_EACH (code, profile->codes) {
         code->mapping = 0;
     }
     struct walk walk = {profile, &file, 0};
     bool mapped = maps_each(write_mapping, &walk);
-    PROFILE_EACH(code, profile->codes)
-    {
+    PROFILE_EACH (code, profile->codes) {
         write_location(&file, code);
     }
-    PROFILE_EACH(site, profile->sites)
-    {
+    PROFILE_EACH (site, profile->sites) {
         write_site(&file, site);
     }
     return gzip_finish(&gzip) && mapped;
@@ -211,8 +207,7 @@ pprof_write_text(const struct profile *profile, int fd)
     print_init(&print, fd);
     print_format(&print, "heap_v2/%lu\n", (unsigned long)profile->mean);
     print_sums(&print, &profile->live, &profile->all);
-    PROFILE_EACH(site, profile->sites)
-    {
+    PROFILE_EACH (site, profile->sites) {
         print_text(&print, "@");
         for (size_t i = 0; i < site->depth; i++) {
             print_format(&print, " %lx", (unsigned long)site->frames[i]);

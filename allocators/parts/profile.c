@@ -186,8 +186,7 @@ profile_check(const struct profile *profile)
     const struct profile_site *site;
     size_t count = 0;
 
-    PROFILE_EACH(site, profile->sites)
-    {
+    PROFILE_EACH (site, profile->sites) {
         check_site(site);
         add_sums(&all, &site->all);
         add_sums(&live, &site->live);

@@ -70,11 +70,5 @@ struct tree_node *tree_last(const struct tree *tree);
 struct tree_node *tree_next(const struct tree_node *node); /* NULL at the end */
 struct tree_node *tree_prev(const struct tree_node *node);
 
-static inline bool
-tree_empty(const struct tree *tree)
-{
-    return tree->root == NULL;
-}
-
 void tree_check(const struct tree *tree);        /* aborts if broken */
 void tree_dump(const struct tree *tree, int fd); /* a line a node, in order */

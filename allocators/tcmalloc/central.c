@@ -43,8 +43,7 @@ check_locked(struct tcm_central *central) REQUIRES(central->lock)
     struct list *link;
     unsigned index;
 
-    TCM_CENTRAL_EACH(link, index, central)
-    {
+    TCM_CENTRAL_EACH (link, index, central) {
         const struct tcm_span *span = tcm_span_of(link);
 
         tcm_span_check(span);
@@ -217,8 +216,7 @@ tcm_central_check(struct tcm_central *central)
 
     mtx_lock(&central->lock);
     check_locked(central);
-    TCM_CENTRAL_EACH(link, index, central)
-    {
+    TCM_CENTRAL_EACH (link, index, central) {
         tcm_pageheap_check_owner(central->pageheap, tcm_span_of(link));
     }
     mtx_unlock(&central->lock);
@@ -236,8 +234,7 @@ tcm_central_dump(struct tcm_central *central, int fd)
     print_format(&print, "central %u: %zu objects free in %zu spans\n",
         central->size_class, central->free_count, central->span_count);
     print_flush(&print);
-    TCM_CENTRAL_EACH(link, index, central)
-    {
+    TCM_CENTRAL_EACH (link, index, central) {
         tcm_span_dump(tcm_span_of(link), fd);
     }
     mtx_unlock(&central->lock);

@@ -204,8 +204,7 @@ find_cutoff(const struct tcm_filler *filler, size_t pages)
     size_t used = 0;
 
     for (unsigned kind = 0; kind < TCM_FILLER_KINDS; kind++) {
-        TCM_FILLER_EACH(hugepage, filler, kind)
-        {
+        TCM_FILLER_EACH (hugepage, filler, kind) {
             dirty[hugepage->used_pages] += dirty_pages(hugepage);
         }
     }
@@ -271,8 +270,7 @@ tcm_filler_check(const struct tcm_filler *filler)
 
     for (unsigned kind = 0; kind < TCM_FILLER_KINDS; kind++) {
         tree_check(&filler->fit[kind]);
-        TCM_FILLER_EACH(hugepage, filler, kind)
-        {
+        TCM_FILLER_EACH (hugepage, filler, kind) {
             tcm_hugepage_check(hugepage);
             CHECK(hugepage->kind == kind);            /* I1 */
             CHECK(hugepage->key == key_of(hugepage)); /* I1 */
@@ -301,8 +299,7 @@ tcm_filler_dump(const struct tcm_filler *filler, int fd)
         tcm_filler_free_pages(filler), filler->clean_pages);
     print_flush(&print);
     for (unsigned kind = 0; kind < TCM_FILLER_KINDS; kind++) {
-        TCM_FILLER_EACH(hugepage, filler, kind)
-        {
+        TCM_FILLER_EACH (hugepage, filler, kind) {
             print_text(&print, names[kind]);
             print_text(&print, " ");
             print_flush(&print);

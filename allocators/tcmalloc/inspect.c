@@ -277,8 +277,7 @@ check_objects(struct tcm_heap *heap, unsigned size_class, size_t cached)
     if (cached == 0) {
         return;
     }
-    TCM_CENTRAL_EACH(link, index, central)
-    {
+    TCM_CENTRAL_EACH (link, index, central) {
         struct marks marks;
 
         find_cached(heap, tcm_span_of(link), &marks);
