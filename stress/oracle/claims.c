@@ -20,8 +20,9 @@
  * Nothing is lost by it. Of two owners that claim a granule at once the one
  * that wrote first finds, when it gives the granule back, that it holds
  * another's id or 0; and where one claimed a unit and one a part of it, the
- * unit's word holds both marks, or has lost the part's. In a correct allocator a granule's next owner comes after
- * its last, ordered by the allocator's own hand-over of the memory.
+ * unit's word holds both marks, or has lost the part's. In a correct allocator a
+ * granule's next owner comes after its last, ordered by the allocator's own
+ * hand-over of the memory.
  *
  * Both ends of a range are rounded up to a granule. Disjoint ranges then have
  * disjoint claims even in an allocator that packs blocks of four bytes.
