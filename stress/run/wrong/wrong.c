@@ -39,7 +39,6 @@ enum wrong {
     WRONG_CRASH,      /* realloc unmaps before it copies */
     WRONG_HANG,       /* a walk that does not end */
     WRONG_DEADLOCK,   /* an error path keeps the lock */
-    WRONG_LEAK,       /* large blocks stay mapped */
     WRONG_FORK,       /* fork does not take the lock */
     WRONG_MISUSE      /* an integrity check that is itself wrong */
 };
@@ -253,7 +252,7 @@ free(void *block)
     int saved_errno = errno;
     if (class != CLASS_LARGE) {
         push(class, block);
-    } else if (wrong != WRONG_LEAK) {
+    } else {
         munmap((char *)block - PAGE_SIZE, header->size);
     }
     errno = wrong == WRONG_ERRNO_FREE && class >= 10 ? EAGAIN : saved_errno;
