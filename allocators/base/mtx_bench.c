@@ -5,9 +5,9 @@
  *
  * Each thread takes one lock, works a little inside, a little outside, and
  * counts. The lock must lose little from 2 threads to 64: a spinlock would fall
- * to a small part there, since the holder is often not running. pthread's
- * mutex stands beside it for comparison, in the same run, in turn. Each figure
- * is the median of five: rounds by the second of time, and by the second of CPU
+ * to a small part there, since the holder is often not running. Beside it stand
+ * the lock that is patient, as dlmalloc's heap has it, and pthread's mutex, in
+ * the same run, in turn. Each figure is the median of five: rounds by the second of time, and by the second of CPU
  * time, which a loaded machine disturbs less and which shows wasted spinning.
  */
 #include <pthread.h>
@@ -26,7 +26,7 @@
 #define WORK_INSIDE  20 /* steps of a multiply chain: about 20 ns */
 #define WORK_OUTSIDE 80
 
-static struct mtx mtx;
+static struct mtx mtx, patient;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool stop;
 static _Atomic unsigned long ops;
@@ -41,21 +41,33 @@ work(unsigned long value, int steps)
 }
 
 static void *
-run_mtx(void *arg)
+run_on(struct mtx *lock, void *arg)
 {
     static unsigned long shared;
     unsigned long own = (unsigned long)arg;
     unsigned long count = 0;
 
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-        mtx_lock(&mtx);
+        mtx_lock(lock);
         shared = work(shared, WORK_INSIDE);
-        mtx_unlock(&mtx);
+        mtx_unlock(lock);
         own = work(own, WORK_OUTSIDE);
         count++;
     }
     atomic_fetch_add_explicit(&ops, count + (own == 0), memory_order_relaxed);
     return NULL;
+}
+
+static void *
+run_mtx(void *arg)
+{
+    return run_on(&mtx, arg);
+}
+
+static void *
+run_patient(void *arg)
+{
+    return run_on(&patient, arg);
 }
 
 static void *
@@ -124,23 +136,27 @@ compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* One line: both locks in turn, ROUNDS times. */
+static void *(*const runs[])(void *) = {run_mtx, run_patient, run_pthread};
+
+#define LOCKS (sizeof(runs) / sizeof(runs[0]))
+
+/* One line: the locks in turn, ROUNDS times. */
 static void
 measure(int thread_count, double seconds)
 {
-    double figures[4][ROUNDS]; /* ours by time and CPU, pthread's */
+    double figures[2 * LOCKS][ROUNDS]; /* of each lock by time, by CPU */
 
     for (int i = 0; i < ROUNDS; i++) {
-        struct speed ours = measure_once(run_mtx, thread_count, seconds);
-        struct speed theirs = measure_once(run_pthread, thread_count, seconds);
+        for (size_t lock = 0; lock < LOCKS; lock++) {
+            struct speed speed =
+                measure_once(runs[lock], thread_count, seconds);
 
-        figures[0][i] = ours.by_time;
-        figures[1][i] = ours.by_cpu;
-        figures[2][i] = theirs.by_time;
-        figures[3][i] = theirs.by_cpu;
+            figures[2 * lock][i] = speed.by_time;
+            figures[2 * lock + 1][i] = speed.by_cpu;
+        }
     }
     printf("%7d", thread_count);
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 2 * LOCKS; i++) {
         qsort(figures[i], ROUNDS, sizeof(double), compare_doubles);
         printf("  %8.2f", figures[i][ROUNDS / 2]);
     }
@@ -178,6 +194,8 @@ main(int argc, char **argv)
     double seconds = argc > 1 ? atof(argv[1]) : 0.2;
 
     mtx_init(&mtx, MTX_ARENA);
+    mtx_init(&patient, MTX_ARENA);
+    patient.is_patient = true;
     printf("alone: %.2f ns", measure_pair());
     pthread_t sleeper;
     if (pthread_create(&sleeper, NULL, sleep_on, NULL) != 0) {
@@ -185,10 +203,12 @@ main(int argc, char **argv)
         return 3;
     }
     printf(", beside a thread that sleeps: %.2f ns\n", measure_pair());
-    printf("threads   mtx M/s  M/CPU s  pthread M/s  M/CPU s\n");
+    printf(
+        "threads   mtx M/s  M/CPU s   patient   M/CPU s   pthread   M/CPU s\n");
     for (int count = 1; count <= THREADS_MAX; count *= 2) {
         measure(count, seconds);
     }
+    mtx_fini(&patient);
     mtx_fini(&mtx);
     return 0;
 }

@@ -31,13 +31,18 @@
 #include "base/fork.h"
 #include "base/machine.h"
 
-/* Pauses between the first two looks, and between the last two. In all they take
- * about as long as parking and being woken, some microseconds: so the wait costs
- * at most twice what the better choice would have cost (Karlin et al.,
+/* Pauses before the second look, then twice as many each time. All looks together
+ * take about as long as parking and being woken, some microseconds: so the wait
+ * costs at most twice what the better choice would have cost (Karlin et al.,
  * "Competitive randomized algorithms for nonuniform problems", 1990). The first
  * are many because the holder, left alone, does much before it is disturbed. */
-#define SPIN_PAUSES_MIN 64
-#define SPIN_PAUSES_MAX 512
+#define SPIN_PAUSES 64
+#define SPIN_LOOKS  5
+
+/* At a lock that its holder takes again at once, who gets it pulls all that it
+ * guards into another cache, and the loser pulls it back some microseconds later.
+ * The work of those microseconds is quick only if they are many. */
+#define SPIN_PAUSES_PATIENT 384
 
 /* The first time-out of who parks; each is twice the one before it. */
 #define PARK_NS        ((uint64_t)1000000)
@@ -52,6 +57,7 @@ mtx_init(struct mtx *mtx, enum mtx_rank rank)
     atomic_init(&mtx->waited, 0);
     atomic_init(&mtx->state, MTX_FREE);
     mtx->rank = rank;
+    mtx->is_patient = false;
     mtx->next = NULL;
     mtx->prev = NULL;
     if (rank != MTX_NONE) {
@@ -76,7 +82,7 @@ passes_through(struct mtx *mtx)
 }
 
 static unsigned
-pauses_max(void)
+looks_max(void)
 {
     static _Atomic unsigned cpu_count;
     unsigned count = atomic_load_explicit(&cpu_count, memory_order_relaxed);
@@ -85,7 +91,7 @@ pauses_max(void)
         count = machine.cpu_count();
         atomic_store_explicit(&cpu_count, count, memory_order_relaxed);
     }
-    return count > 1 ? SPIN_PAUSES_MAX : 0;
+    return count > 1 ? SPIN_LOOKS : 1;
 }
 
 /* Looks less and less often. Each look takes the cache line away from the
@@ -94,8 +100,8 @@ pauses_max(void)
 static bool
 spin(struct mtx *mtx)
 {
-    unsigned max = pauses_max();
-    unsigned pause_count = SPIN_PAUSES_MIN;
+    unsigned look_count = looks_max();
+    unsigned pause_count = mtx->is_patient ? SPIN_PAUSES_PATIENT : SPIN_PAUSES;
 
     for (;;) {
         uint32_t seen = MTX_FREE;
@@ -106,7 +112,7 @@ spin(struct mtx *mtx)
                 MTX_HELD, memory_order_acquire, memory_order_relaxed)) {
             return true;
         }
-        if (seen == MTX_FORKED || pause_count > max) {
+        if (seen == MTX_FORKED || --look_count == 0) {
             return false;
         }
         for (unsigned i = 0; i < pause_count; i++) {

@@ -61,6 +61,7 @@ struct CAPABILITY("mutex") mtx {
     _Atomic uint32_t waited; /* the futex: 1 while somebody may be parked */
     _Atomic uint32_t state;  /* enum mtx_state */
     enum mtx_rank rank;
+    bool is_patient; /* set before use: its holder takes it again at once */
     struct mtx *next, *prev; /* [the fork list's lock] locks of this rank */
 };
 

@@ -140,6 +140,14 @@ mtx_excludes_many_threads(void **state)
 }
 
 static void
+mtx_excludes_when_patient(void **state)
+{
+    (void)state;
+    mtx.is_patient = true;
+    assert_excludes();
+}
+
+static void
 mtx_excludes_though_the_kernel_wakes_without_cause(void **state)
 {
     (void)state;
@@ -410,6 +418,7 @@ main(void)
         SYNC_TEST(mtx_looks_again_when_a_wake_is_missed),
         SYNC_TEST(mtx_in_a_crowd_waits_for_the_wake_alone),
         SYNC_TEST(mtx_excludes_many_threads),
+        SYNC_TEST(mtx_excludes_when_patient),
         SYNC_TEST(mtx_excludes_though_the_kernel_wakes_without_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,7 @@
 #include "dlmalloc/segment.h"
 
 struct dlm_heap dlm_main = {
-    .lock = {.rank = MTX_ARENA},
+    .lock = {.rank = MTX_ARENA, .is_patient = true},
     .tuning = DLM_TUNING_DEFAULT,
 };
 
@@ -148,6 +148,7 @@ dlm_heap_open(void)
     heap->tuning = copy_tuning();
     heap->own_size = own_size;
     mtx_init(&heap->lock, MTX_ARENA);
+    heap->lock.is_patient = true;
     mtx_lock(&heap->lock);
     dlm_heap_start(heap);
     dlm_heap_count(heap, own_size, 0);
