@@ -43,17 +43,19 @@ check_bin(const struct list *bin, size_t size)
 size_t
 dlm_smallbin_check(const struct dlm_smallbins *small)
 {
-    uint64_t filled = 0;
+    uint64_t map = small->map;
+    unsigned filled_count = 0;
     size_t count = 0;
 
-    CHECK((small->map & 3) == 0); /* I3 */
-    for (unsigned i = DLM_SMALL_COUNT; i-- > 0;) {
-        filled = filled << 1 | !list_empty(&small->bins[i]);
+    CHECK((map & 3) == 0); /* I3 */
+    for (unsigned i = 0; i < DLM_SMALL_COUNT; i++) {
+        filled_count += !list_empty(&small->bins[i]);
     }
-    CHECK(small->map == filled); /* I1 */
-    for (; filled != 0; filled &= filled - 1) {
-        unsigned i = (unsigned)__builtin_ctzll(filled);
+    CHECK(filled_count == (unsigned)__builtin_popcountll(map)); /* I1 */
+    for (; map != 0; map &= map - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(map);
 
+        CHECK(!list_empty(&small->bins[i])); /* I1 */
         count += check_bin(&small->bins[i], i * CHUNK_ALIGN);
     }
     return count;

@@ -109,6 +109,9 @@ check_broken(void *arg)
     case 6:
         chunk->link.prev = &chunk->link;
         break;
+    case 7: /* I1: an empty bin marked instead of the full one */
+        fixture.small.map = 1 << 9;
+        break;
     }
     dlm_smallbin_check(&fixture.small);
 }
@@ -118,16 +121,17 @@ smallbin_check_finds_each_breach(void **state)
 {
     (void)state;
     const char *const lines[] = {
-        "check failed: small->map == filled",
-        "check failed: small->map == filled",
+        "check failed: filled_count == (unsigned)__builtin_popcountll(map)",
+        "check failed: filled_count == (unsigned)__builtin_popcountll(map)",
         "check failed: chunk->head == (size | CHUNK_PREV_USED)",
         "check failed: chunk->head == (size | CHUNK_PREV_USED)",
         "check failed: chunk_foot_matches(chunk)",
-        "check failed: (small->map & 3) == 0",
+        "check failed: (map & 3) == 0",
         "check failed: list_joined(link)",
+        "check failed: !list_empty(&small->bins[i])",
     };
 
-    for (int way = 0; way < 7; way++) {
+    for (int way = 0; way < 8; way++) {
         assert_dies(check_broken, &way, lines[way]);
     }
 }

@@ -362,15 +362,19 @@ check_trie(const struct dlm_treebins *trees, unsigned index)
 size_t
 dlm_treebin_check(const struct dlm_treebins *trees)
 {
-    uint64_t filled = 0;
+    uint64_t map = trees->map;
+    unsigned filled_count = 0;
     size_t count = 0;
 
-    for (unsigned i = DLM_TREE_COUNT; i-- > 0;) {
-        filled = filled << 1 | (trees->roots[i] != NULL);
+    for (unsigned i = 0; i < DLM_TREE_COUNT; i++) {
+        filled_count += trees->roots[i] != NULL;
     }
-    CHECK(trees->map == filled); /* I1 */
-    for (; filled != 0; filled &= filled - 1) {
-        count += check_trie(trees, (unsigned)__builtin_ctzll(filled));
+    CHECK(filled_count == (unsigned)__builtin_popcountll(map)); /* I1 */
+    for (; map != 0; map &= map - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(map);
+
+        CHECK(trees->roots[i] != NULL); /* I1 */
+        count += check_trie(trees, i);
     }
     return count;
 }

@@ -254,6 +254,9 @@ check_broken(void *arg)
     case 8:
         *chunk_foot(&below->chunk, chunk_size(&below->chunk)) = 32;
         break;
+    case 9: /* I1: an empty bin marked instead of a full one */
+        model.trees.map ^= 1 | 1 << 20;
+        break;
     }
     dlm_treebin_check(&model.trees);
 }
@@ -263,8 +266,8 @@ treebin_check_finds_each_breach(void **state)
 {
     (void)state;
     const char *const lines[] = {
-        "check failed: trees->map == filled",
-        "check failed: trees->map == filled",
+        "check failed: filled_count == (unsigned)__builtin_popcountll(map)",
+        "check failed: filled_count == (unsigned)__builtin_popcountll(map)",
         "check failed: dlm_treebin_index(size) == index",
         "check failed: depth == 0 || key >> (WORD_BITS - depth) == path",
         "check failed: find_in(trees->roots[index], size, key) == node",
@@ -272,9 +275,10 @@ treebin_check_finds_each_breach(void **state)
         "check failed: *node->slot == node",
         "check failed: node->chunk.head == (size | CHUNK_PREV_USED)",
         "check failed: chunk_foot_matches(&node->chunk)",
+        "check failed: trees->roots[i] != NULL",
     };
 
-    for (int way = 0; way < 9; way++) {
+    for (int way = 0; way < 10; way++) {
         assert_dies(check_broken, &way, lines[way]);
     }
 }
