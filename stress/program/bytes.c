@@ -39,6 +39,7 @@ static const uint64_t edge_bases[32] = {16, 32, 48, 64, 96, 128, 256, 512, 1024,
     UINT64_C(1) << 32, UINT64_C(1) << 47, UINT64_C(1) << 63, 0, -UINT64_C(4096),
     -UINT64_C(65536)};
 static const int64_t edge_offsets[8] = {0, -1, 1, -8, 8, -16, 16, -24};
+#define EDGE_REACH 24 /* no offset is further from the first, 0 */
 
 /* A byte names 32 kinds; the frequent ones have several codes. */
 static const uint8_t kind_codes[32] = {OP_MALLOC, OP_CALLOC, OP_REALLOC,
@@ -279,12 +280,17 @@ write_wide(struct pen *pen, uint64_t value, unsigned width)
 static unsigned
 find_edge(uint64_t value)
 {
-    unsigned edge = 0;
-
-    while (edge < 256 && edge_value(edge) != value) {
-        edge++;
+    for (unsigned edge = 0; edge < 256; edge += 8) {
+        if (value - edge_value(edge) + EDGE_REACH > 2 * EDGE_REACH) {
+            continue; /* It lies at none of this base's eight. */
+        }
+        for (unsigned i = edge; i < edge + 8; i++) {
+            if (edge_value(i) == value) {
+                return i;
+            }
+        }
     }
-    return edge;
+    return 256;
 }
 
 static void
