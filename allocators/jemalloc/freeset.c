@@ -11,6 +11,9 @@
 
 #include "base/check.h"
 
+/* Extents that are looked at, one by one, for an aligned place. */
+#define ALIGNED_LOOKS 16
+
 /* The size class of page class 0, if sizes had one. */
 #define WHOLE_CLASS (JEM_SMALL_COUNT - 3)
 
@@ -94,6 +97,23 @@ jem_freeset_fit(const struct jem_freeset *set, size_t size)
 {
     unsigned class = class_above(size);
     return jem_extent_of(tree_at_least(&set->by_size, probe_class, &class));
+}
+
+struct jem_extent *
+jem_freeset_fit_aligned(
+    const struct jem_freeset *set, size_t size, size_t align)
+{
+    struct jem_extent *least = jem_freeset_fit(set, size);
+    struct tree_node *node = least == NULL ? NULL : &least->node;
+    for (int i = 0; i < ALIGNED_LOOKS && node != NULL; i++) {
+        struct jem_extent *next = jem_extent_of(node);
+        size_t offset = (size_t)(-(uintptr_t)next->addr & (align - 1));
+        if (offset <= next->size && size <= next->size - offset) {
+            return next;
+        }
+        node = tree_next(node);
+    }
+    return jem_freeset_fit(set, size + align - JEM_PAGE);
 }
 
 struct jem_extent *

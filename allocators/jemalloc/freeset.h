@@ -49,6 +49,10 @@ void jem_freeset_remove(struct jem_freeset *set, struct jem_extent *extent);
 /* Of the extents in the least page class whose extents all have that size, the
  * one of the lowest address; NULL if there is none. */
 struct jem_extent *jem_freeset_fit(const struct jem_freeset *set, size_t size);
+/* One with room for that size at a multiple of align, more than a page: an
+ * extent that was aligned before has no room to spare, but is in its place. */
+struct jem_extent *jem_freeset_fit_aligned(
+    const struct jem_freeset *set, size_t size, size_t align);
 struct jem_extent *jem_freeset_oldest(const struct jem_freeset *set);
 
 void jem_freeset_check(const struct jem_freeset *set); /* aborts if broken */

@@ -67,6 +67,47 @@ the_lowest_of_the_least_class_fits(void **state)
     assert_null(fit(16));
 }
 
+static struct jem_extent *
+fit_aligned(size_t pages, size_t align_pages)
+{
+    return jem_freeset_fit_aligned(
+        &set, pages * JEM_PAGE, align_pages * JEM_PAGE);
+}
+
+/* Freed, an aligned extent has no page to spare, and serves its like again. */
+static void
+aligned_fit_needs_no_more_than_the_place(void **state)
+{
+    (void)state;
+    extents[0].addr += JEM_PAGE;
+    extents[3].addr += JEM_PAGE;
+    insert(0, 8); /* a page past a multiple of 8 pages */
+    insert(1, 8);
+    assert_ptr_equal(fit_aligned(8, 8), &extents[1]);
+    drop(1);
+    assert_null(fit_aligned(8, 8));
+    assert_ptr_equal(fit_aligned(1, 8), &extents[0]);
+    assert_null(fit_aligned(2, 8));
+    insert(3, 15);
+    assert_ptr_equal(fit_aligned(8, 8), &extents[3]);
+    drop(3);
+    insert(3, 14);
+    assert_null(fit_aligned(8, 8));
+}
+
+/* Behind more extents than are looked at, room for any place still serves. */
+static void
+aligned_fit_beyond_many_takes_what_has_room(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 40; i++) {
+        extents[i].addr += JEM_PAGE;
+        insert(i, 8);
+    }
+    insert(40, 16);
+    assert_ptr_equal(fit_aligned(8, 8), &extents[40]);
+}
+
 /* 9 pages are of class 8, and so serve what needs 8. */
 static void
 between_two_classes_an_extent_serves_the_lower(void **state)
@@ -172,6 +213,10 @@ main(void)
         cmocka_unit_test_setup(the_lowest_of_the_least_class_fits, set_up),
         cmocka_unit_test_setup(
             between_two_classes_an_extent_serves_the_lower, set_up),
+        cmocka_unit_test_setup(
+            aligned_fit_needs_no_more_than_the_place, set_up),
+        cmocka_unit_test_setup(
+            aligned_fit_beyond_many_takes_what_has_room, set_up),
         cmocka_unit_test_setup(the_oldest_was_inserted_first, set_up),
         cmocka_unit_test_setup(fit_agrees_with_a_search, set_up),
         cmocka_unit_test_setup(check_finds_the_broken_invariant, set_up),

@@ -199,8 +199,10 @@ static struct jem_extent *
 take_free_locked(struct jem_pagecache *cache, enum jem_extent_state state,
     size_t size, size_t align) REQUIRES(cache->lock)
 {
-    size_t room = size + (align > JEM_PAGE ? align - JEM_PAGE : 0);
-    struct jem_extent *extent = jem_freeset_fit(&cache->free[state], room);
+    const struct jem_freeset *set = &cache->free[state];
+    struct jem_extent *extent = align > JEM_PAGE
+                                    ? jem_freeset_fit_aligned(set, size, align)
+                                    : jem_freeset_fit(set, size);
     if (extent == NULL) {
         return NULL;
     }
