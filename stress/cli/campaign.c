@@ -31,6 +31,7 @@
  * nothing was found says nothing. */
 #define KILLED_MAX 2
 
+#define SUSPECT_FACTOR 4 /* after growth was suspected wrongly */
 #define QUIET_NOTE_MS  1000
 #define PASS_NS        (SECOND_NS * 4) /* of a scenario that has an end */
 
@@ -198,6 +199,11 @@ handle_finding(struct campaign *campaign, struct pair *pair,
     campaign->call_count += proof.call_count;
     campaign->run_count += proof.run_count;
     kind = proof.kind;
+    if (!shows && kind == VERDICT_GROWTH) {
+        pair->known[kind][OP_KIND_COUNT] = false; /* It was a suspicion. */
+        pair->growth_size *= SUSPECT_FACTOR;
+        return;
+    }
     if (shows && (is_known(pair, result, &proof.result) ||
                      is_reported(campaign, pair, kind, program))) {
         pair->repeats[kind]++;
@@ -314,6 +320,10 @@ run_child(struct campaign *campaign, struct pair *pair, uint64_t deadline_ns)
     job->thread_count = campaign->thread_count;
     job->policy = campaign->policy;
     job->unchecked = campaign->unchecked;
+    job->growth = job->unchecked || pair->known[VERDICT_GROWTH][OP_KIND_COUNT]
+                      ? GROWTH_IGNORE
+                      : GROWTH_SUSPECT;
+    job->growth_size = pair->growth_size;
     mute_known(job, pair);
 
     uint64_t first_index = pair->next_index;
@@ -405,6 +415,7 @@ make_pairs(struct campaign *campaign)
             struct pair *pair = &campaign->pairs[campaign->pair_count++];
             pair->scenario = campaign->scenarios[i];
             pair->target = &campaign->targets[j];
+            pair->growth_size = GROWTH_SUSPECT_MIN;
         }
     }
     return true;

@@ -28,6 +28,7 @@ struct pair {
     bool done; /* at the scenario's end, or the target cannot run */
     bool known[VERDICT_KIND_COUNT][OP_KIND_COUNT + 1];
     uint64_t repeats[VERDICT_KIND_COUNT];
+    size_t growth_size; /* above it, growth is suspected */
 };
 
 /* A reproducer that was reported: an equal one is not reported again. */

@@ -15,9 +15,10 @@
 #define OPS_MAX       2000000 /* no longer history than that */
 
 static unsigned
-times_for(const struct program *program)
+times_for(const struct proof *proof, const struct program *program)
 {
-    return program->thread_count > 1 ? TIMES_THREADS : 1;
+    bool repeats = proof->kind == VERDICT_GROWTH; /* by itself, as need be */
+    return program->thread_count > 1 && !repeats ? TIMES_THREADS : 1;
 }
 
 /* A finding that the watchdog makes is sought in haste, or each try would take
@@ -45,6 +46,8 @@ proof_shows(struct proof *proof, const struct program *program, unsigned times,
     supervisor.job.end_index = times;
     supervisor.job.policy = proof->policy;
     supervisor.job.checks_all = true;
+    supervisor.job.growth =
+        proof->kind == VERDICT_GROWTH ? GROWTH_PROVE : GROWTH_IGNORE;
     supervisor.job.deadline_ns = proof->deadline_ns;
     supervisor_run(&supervisor, &result);
     proof->call_count += result.call_count;
@@ -125,13 +128,16 @@ proof_find_program(struct proof *proof, const struct proof_origin *origin,
     struct program *part = program_new();
     bool shows = false, good = part != NULL;
     uint64_t span = origin->index - origin->first_index;
+    if (proof->kind == VERDICT_GROWTH) {
+        span = 0; /* The program that shows it needs none before it. */
+    }
     proof->adopts = true;
     for (uint64_t count = 0; good && !shows; count = count * 2 + 1) {
         uint64_t before = count < span ? count : span;
         good = generate(origin, origin->index - before, program, part) &&
                (count == 0 ||
                    (!is_over(proof) && program_op_count(program) <= OPS_MAX));
-        shows = good && proof_shows(proof, program, times_for(program),
+        shows = good && proof_shows(proof, program, times_for(proof, program),
                             is_stuck_kind(proof->kind));
         good = good && before < span;
     }
@@ -149,8 +155,9 @@ static bool
 shows_candidate(const struct program *program, void *arg)
 {
     struct proof *proof = arg;
-    return !is_over(proof) && proof_shows(proof, program, times_for(program),
-                                  is_stuck_kind(proof->kind));
+    return !is_over(proof) &&
+           proof_shows(proof, program, times_for(proof, program),
+               is_stuck_kind(proof->kind));
 }
 
 /* What is left for minimising, when the last run must be a patient one. */
@@ -171,7 +178,7 @@ static bool
 is_confirmed(struct proof *proof, const struct program *program)
 {
     uint64_t before = proof->run_count;
-    unsigned times = times_for(program);
+    unsigned times = times_for(proof, program);
     return !is_stuck_kind(proof->kind) ||
            proof_shows(proof, program, times, false) ||
            proof->run_count - before < times;

@@ -227,6 +227,9 @@ run_times(struct repro *repro)
     supervisor.job.end_index = 1;
     supervisor.job.policy = repro->policy;
     supervisor.job.checks_all = true;
+    if (verdict_find(repro->program->finding) == VERDICT_GROWTH) {
+        supervisor.job.growth = GROWTH_PROVE;
+    }
     for (unsigned i = 0; i < repro->times && !atomic_load(&cli_stop); i++) {
         if (repro->fuzzed.binary != NULL) {
             play_fuzzed(repro);

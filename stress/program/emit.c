@@ -39,6 +39,7 @@ struct emitter {
     const struct program *program;
     struct buffer *out;
     bool threaded; /* more than one list */
+    bool grows;    /* the finding is what it takes when it is repeated */
     bool failed;   /* out of memory */
 
     /* With one thread: the slots that may hold a block. */
@@ -350,6 +351,18 @@ put_parts_if_any(struct emitter *emitter, unsigned thread)
                : 0;
 }
 
+/* What ends a program that shows growth. */
+static void
+put_repeat(struct emitter *emitter)
+{
+    if (emitter->grows) {
+        put(emitter,
+            "int\nmain(void)\n{\n    repeat(once, %zu);\n"
+            "    return 0;\n}\n",
+            program_asked_size(emitter->program));
+    }
+}
+
 static void
 put_one_thread(struct emitter *emitter)
 {
@@ -359,7 +372,8 @@ put_one_thread(struct emitter *emitter)
     if (emitter->program->thread_count > 0) {
         part_count = put_parts_if_any(emitter, 0);
     }
-    put(emitter, "int\nmain(void)\n{\n");
+    put(emitter, emitter->grows ? "static void\nonce(void)\n{\n"
+                                : "int\nmain(void)\n{\n");
     if (emitter->program->thread_count > 0) {
         put_list(emitter, 0, part_count);
     }
@@ -368,7 +382,8 @@ put_one_thread(struct emitter *emitter)
             put_free(emitter, &(struct op){.kind = OP_FREE, .slot = slot});
         }
     }
-    put(emitter, "    return 0;\n}\n");
+    put(emitter, emitter->grows ? "}\n\n" : "    return 0;\n}\n");
+    put_repeat(emitter);
 }
 
 static void
@@ -387,10 +402,18 @@ put_threads(struct emitter *emitter)
         put_list(emitter, i, part_count);
         put(emitter, "    atomic_fetch_add(&idle, 1);\n    return arg;\n}\n\n");
     }
-    put(emitter, "int\nmain(int argc, char **argv)\n{\n"
-                 "    static void *(*const lists[THREADS])(void *) = {");
+    put(emitter,
+        "%s"
+        "    static void *(*const lists[THREADS])(void *) = {",
+        emitter->grows ? "static void\nonce(void)\n{\n"
+                       : "int\nmain(int argc, char **argv)\n{\n");
     for (unsigned i = 0; i < thread_count; i++) {
         put(emitter, "%s\n        list_%u", i == 0 ? "" : ",", i);
+    }
+    if (emitter->grows) {
+        put(emitter, "};\n\n    play_together(lists);\n}\n\n");
+        put_repeat(emitter);
+        return;
     }
     put(emitter,
         "};\n"
@@ -431,7 +454,9 @@ put_title(struct emitter *emitter)
         " * Status 1: one line names the call, what was expected and what was"
         " seen.\n"
         " * Status 0: nothing was wrong. A crash is a finding as it is.\n",
-        emitter->threaded ? "; ./bug N plays them N times" : ", in main()");
+        emitter->grows      ? ", in once()"
+        : emitter->threaded ? "; ./bug N plays them N times"
+                            : ", in main()");
     if (program->fault_count > 0) {
         put(emitter, " * In the run, calls to the OS were made to fail; here"
                      " they are not.\n");
@@ -487,6 +512,7 @@ emit_c(const struct program *program, const struct emit_rules *rules,
         .program = program,
         .out = out,
         .threaded = program->thread_count > 1,
+        .grows = strcmp(program->finding, "growth") == 0,
     };
 
     if (!mapped_grow(&emitter.full, &emitter.full_capacity,
@@ -496,6 +522,9 @@ emit_c(const struct program *program, const struct emit_rules *rules,
     put_title(&emitter);
     put_constants(&emitter, rules);
     emitter.failed |= !buffer_add_text(out, emitted_text);
+    if (emitter.grows) {
+        emitter.failed |= !buffer_add_text(out, emitted_growth_text);
+    }
     if (emitter.threaded) {
         put_threads(&emitter);
     } else {

@@ -189,6 +189,27 @@ emitted_program_of_every_operation_is_clean(void **state)
     program_delete(program);
 }
 
+/* What shows growth is played again and again, by one thread and by two. */
+static void
+emitted_program_of_growth_is_clean(void **state)
+{
+    static const char head[] = "malstrom heap program 1\nfinding growth\n"
+                               "thread 0\n  malloc 0 300000\n  malloc 1 10\n";
+    static const char *const tails[] = {
+        "end\n", "thread 1\n  wait 1\n  realloc 1 70000\nend\n"};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        char text[sizeof(head) + 64];
+
+        snprintf(text, sizeof(text), "%s%s", head, tails[i]);
+        struct program *program = read_text(text);
+        compile(program, "-O2");
+        assert_clean();
+        program_delete(program);
+    }
+}
+
 /* The same with the list cut into three threads' lives, and again with a second
  * list that shares its slots. */
 static void
@@ -344,6 +365,7 @@ main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(emitted_program_of_every_operation_is_clean),
+        TEST(emitted_program_of_growth_is_clean),
         TEST(emitted_program_of_threads_is_clean),
         TEST(emitted_random_programs_are_clean),
         TEST(emitted_program_may_be_empty),

@@ -24,6 +24,8 @@
 #include "base/pages.h"
 #include "program/mapped.h"
 
+#define LARGE_MAX ((size_t)64 << 20) /* larger blocks are touched in parts */
+
 #define SLOT  .has_slot = true
 #define SIZE  .has_size = true
 #define COUNT .has_count = true
@@ -298,6 +300,33 @@ program_op_count(const struct program *program)
         count += program->threads[i].op_count;
     }
     return count;
+}
+
+static size_t
+asked_of(const struct op *op)
+{
+    const struct op_shape *shape = &op_shapes[op->kind];
+    uint64_t size = op->size;
+
+    if (!shape->allocates ||
+        (shape->has_count && __builtin_mul_overflow(size, op->count, &size)) ||
+        (shape->has_align && __builtin_add_overflow(size, op->align, &size))) {
+        return 0;
+    }
+    return size <= LARGE_MAX ? size : LARGE_MAX;
+}
+
+size_t
+program_asked_size(const struct program *program)
+{
+    size_t asked = 0;
+
+    for (unsigned i = 0; i < program->thread_count; i++) {
+        for (size_t j = 0; j < program->threads[i].op_count; j++) {
+            asked += asked_of(&program->threads[i].ops[j]);
+        }
+    }
+    return asked;
 }
 
 static void

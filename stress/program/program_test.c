@@ -49,6 +49,25 @@ fill(struct program *program)
 }
 
 static void
+program_asked_size_counts_what_may_be_granted(void **state)
+{
+    struct program *program = new_program();
+
+    (void)state;
+    assert_int_equal(program_asked_size(program), 0);
+    add(program, 0, &(struct op){.kind = OP_MALLOC, .size = 100});
+    add(program, 1, &(struct op){.kind = OP_CALLOC, .size = 5, .count = 7});
+    add(program, 1, &(struct op){.kind = OP_MEMALIGN, .size = 1, .align = 64});
+    add(program, 0, &(struct op){.kind = OP_FREE});
+    assert_int_equal(program_asked_size(program), 100 + 35 + 65);
+    add(program, 0, &(struct op){.kind = OP_CALLOC, .size = 9, .count = ~0ul});
+    assert_int_equal(program_asked_size(program), 200);
+    add(program, 0, &(struct op){.kind = OP_MALLOC, .size = (size_t)1 << 40});
+    assert_int_equal(program_asked_size(program), 200 + ((size_t)64 << 20));
+    program_delete(program);
+}
+
+static void
 program_add_grows_threads_and_slots(void **state)
 {
     struct program *program = new_program();
@@ -177,6 +196,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(program_asked_size_counts_what_may_be_granted),
         cmocka_unit_test(program_add_grows_threads_and_slots),
         cmocka_unit_test(program_holds_a_million_operations),
         cmocka_unit_test(program_copy_is_equal_and_apart),

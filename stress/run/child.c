@@ -17,6 +17,7 @@
 #include "alloc.h"
 #include "oracle/oracle.h"
 #include "run/balance.h"
+#include "run/growth.h"
 #include "run/runner.h"
 #include "run/shared.h"
 #include "run/signals.h"
@@ -34,6 +35,7 @@ struct child {
     struct runner runner;
     struct oracle oracle;
     struct balance balance;
+    struct growth growth;
     struct program *program;
     uint64_t check_ns, run_ns; /* spent so far */
 };
@@ -114,6 +116,50 @@ run_once(struct child *child)
     return good;
 }
 
+/* Runs the program again and again. */
+static bool
+prove_growth(struct child *child)
+{
+    struct shared *shared = child->shared;
+    uint64_t deadline_ns = shared->job.deadline_ns;
+    enum growth_proof proof;
+    struct finding finding;
+
+    child->growth = (struct growth){0};
+    while ((proof = growth_prove(&child->growth, child->program, &finding)) ==
+           GROWTH_OPEN) {
+        if (deadline_ns != 0 && now_ns() >= deadline_ns) {
+            return true;
+        }
+        if (!run_once(child)) {
+            return false;
+        }
+    }
+    if (proof == GROWTH_PROVED) {
+        finding_put(&shared->box, &finding);
+    }
+    return proof == GROWTH_NONE;
+}
+
+/* After a run; false when it has come to a finding. */
+static bool
+judge_growth(struct child *child)
+{
+    struct shared *shared = child->shared;
+    const struct job *job = &shared->job;
+    struct finding finding = {.kind = VERDICT_GROWTH, .op_kind = OP_KIND_COUNT};
+
+    if (job->growth == GROWTH_PROVE) {
+        return prove_growth(child);
+    }
+    if (job->growth == GROWTH_IGNORE ||
+        !growth_is_suspect(&child->growth, job->growth_size, now_ns())) {
+        return true;
+    }
+    finding_put(&shared->box, &finding);
+    return false;
+}
+
 static bool
 open_all(struct child *child)
 {
@@ -171,7 +217,7 @@ child_main(int shared_fd, child_generate_fn *generate)
             atomic_store(&child.shared->state, CHILD_NO_MEMORY);
             return 3;
         }
-        if (!run_once(&child)) {
+        if (!run_once(&child) || !judge_growth(&child)) {
             atomic_store(&child.shared->state, CHILD_DONE);
             _exit(0); /* The heap may be broken: no exit handlers. */
         }

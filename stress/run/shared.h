@@ -21,6 +21,7 @@
 
 #include "oracle/policy.h"
 #include "oracle/verdict.h"
+#include "run/growth.h"
 #include "run/runner.h"
 #include "run/target.h"
 
@@ -40,6 +41,8 @@ struct job {
     bool unchecked;  /* no oracle: to measure what it costs */
     bool checks_all; /* patterns whole, check after every run */
     bool muted[VERDICT_KIND_COUNT][OP_KIND_COUNT];
+    enum growth_task growth;
+    size_t growth_size; /* suspect when the child has grown by more */
 };
 
 enum child_state {

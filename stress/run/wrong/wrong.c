@@ -40,7 +40,8 @@ enum wrong {
     WRONG_HANG,       /* a walk that does not end */
     WRONG_DEADLOCK,   /* an error path keeps the lock */
     WRONG_FORK,       /* fork does not take the lock */
-    WRONG_MISUSE      /* an integrity check that is itself wrong */
+    WRONG_MISUSE,     /* an integrity check that is itself wrong */
+    WRONG_GROWTH      /* large blocks stay mapped when they are freed */
 };
 
 static const enum wrong wrong = WRONG;
@@ -77,8 +78,8 @@ header_of(const void *block)
 static void *
 map(size_t size)
 {
-    void *addr = mmap(NULL, size, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *addr = mmap(
+        NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return addr == MAP_FAILED ? NULL : addr;
 }
 
@@ -252,7 +253,7 @@ free(void *block)
     int saved_errno = errno;
     if (class != CLASS_LARGE) {
         push(class, block);
-    } else {
+    } else if (wrong != WRONG_GROWTH) {
         munmap((char *)block - PAGE_SIZE, header->size);
     }
     errno = wrong == WRONG_ERRNO_FREE && class >= 10 ? EAGAIN : saved_errno;
