@@ -7,8 +7,9 @@
  * counts. The lock must lose little from 2 threads to 64: a spinlock would fall
  * to a small part there, since the holder is often not running. Beside it stand
  * the lock that is patient, as dlmalloc's heap has it, and pthread's mutex, in
- * the same run, in turn. Each figure is the median of five: rounds by the second of time, and by the second of CPU
- * time, which a loaded machine disturbs less and which shows wasted spinning.
+ * the same run, in turn. Each figure is the median of five: rounds by the second
+ * of time, and by the second of CPU time, which a loaded machine disturbs less
+ * and which shows wasted spinning.
  */
 #include <pthread.h>
 #include <stdatomic.h>

@@ -40,8 +40,9 @@
 #define SPIN_LOOKS  5
 
 /* At a lock that its holder takes again at once, who gets it pulls all that it
- * guards into another cache, and the loser pulls it back some microseconds later.
- * The work of those microseconds is quick only if they are many. */
+ * guards into another cache, and soon the loser pulls it back. The work between
+ * is quick only if it is much. So this wait is longer than parking would be, up
+ * to a tenth of a millisecond: it leaves the holder alone, which pays. */
 #define SPIN_PAUSES_PATIENT 384
 
 /* The first time-out of who parks; each is twice the one before it. */

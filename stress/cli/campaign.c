@@ -31,7 +31,7 @@
  * nothing was found says nothing. */
 #define KILLED_MAX 2
 
-#define SUSPECT_FACTOR 4 /* after growth was suspected wrongly */
+#define SUSPECT_FACTOR 2 /* after growth was suspected wrongly */
 #define QUIET_NOTE_MS  1000
 #define PASS_NS        (SECOND_NS * 4) /* of a scenario that has an end */
 
@@ -199,10 +199,13 @@ handle_finding(struct campaign *campaign, struct pair *pair,
     campaign->call_count += proof.call_count;
     campaign->run_count += proof.run_count;
     kind = proof.kind;
-    if (!shows && kind == VERDICT_GROWTH) {
-        pair->known[kind][OP_KIND_COUNT] = false; /* It was a suspicion. */
+    if (result->finding.kind == VERDICT_GROWTH &&
+        (!shows || kind != VERDICT_GROWTH)) {
+        pair->known[VERDICT_GROWTH][OP_KIND_COUNT] = false;
         pair->growth_size *= SUSPECT_FACTOR;
-        return;
+        if (!shows) {
+            return; /* It was a suspicion. */
+        }
     }
     if (shows && (is_known(pair, result, &proof.result) ||
                      is_reported(campaign, pair, kind, program))) {

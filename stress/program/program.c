@@ -24,7 +24,9 @@
 #include "base/pages.h"
 #include "program/mapped.h"
 
-#define LARGE_MAX ((size_t)64 << 20) /* larger blocks are touched in parts */
+/* Larger blocks are touched at their ends and here and there. */
+#define WHOLE_MAX     ((size_t)4 << 20)
+#define LARGE_TOUCHED ((size_t)64 << 10)
 
 #define SLOT  .has_slot = true
 #define SIZE  .has_size = true
@@ -309,11 +311,10 @@ asked_of(const struct op *op)
     uint64_t size = op->size;
 
     if (!shape->allocates ||
-        (shape->has_count && __builtin_mul_overflow(size, op->count, &size)) ||
-        (shape->has_align && __builtin_add_overflow(size, op->align, &size))) {
+        (shape->has_count && __builtin_mul_overflow(size, op->count, &size))) {
         return 0;
     }
-    return size <= LARGE_MAX ? size : LARGE_MAX;
+    return size <= WHOLE_MAX ? size : LARGE_TOUCHED;
 }
 
 size_t

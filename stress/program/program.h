@@ -131,7 +131,7 @@ bool program_add_schedule(struct program *program, uint8_t choice);
 bool program_add_fault(struct program *program, const struct fault *fault);
 
 size_t program_op_count(const struct program *program); /* in all threads */
-/* Bytes that it asks for; a large block counts for what of it may be touched. */
+/* Bytes that it asks for; of a large block those that a run surely touches. */
 size_t program_asked_size(const struct program *program);
 
 bool program_op_equal(const struct op *a, const struct op *b);

@@ -149,6 +149,9 @@ judge_growth(struct child *child)
     const struct job *job = &shared->job;
     struct finding finding = {.kind = VERDICT_GROWTH, .op_kind = OP_KIND_COUNT};
 
+    if (child->program->fault_count > 0) {
+        return true; /* The OS may refuse to take memory back. */
+    }
     if (job->growth == GROWTH_PROVE) {
         return prove_growth(child);
     }

@@ -2,12 +2,15 @@
  * growth.c - programs that take ever more memory (contract: growth.h)
  *
  * A proof begins after the first runs, in which caches fill and threads get
- * their arenas. From then on growth must keep up with the runs: a sixteenth of
- * what they ask for, at each sixteenth run. That ends a proof early when there
- * is nothing to prove, whatever the program's size. It is complete when what was
- * taken exceeds both of what an allocator may do with a program's memory: keep
- * all of it for a while, some times over, and keep caches that do not depend on
- * the program.
+ * their arenas. From then on growth must keep up with the runs: since then, at
+ * least a sixteenth of what they asked for, looked at after each sixteen. That
+ * ends a proof early when there is nothing to prove, whatever the program's
+ * size. It is complete when what was taken exceeds both of what an allocator may
+ * do with a program's memory: keep all of it for a while, some times over, and
+ * keep caches that do not depend on the program.
+ *
+ * Older kernels count what is resident by batches of 64 pages a thread; hence a
+ * least rate, and two looks before a proof is given up.
  */
 #include "run/growth.h"
 
@@ -19,6 +22,7 @@
 #define LOOK_NS   10000000u
 #define RUNS_WARM 8
 #define STEP_RUNS 16
+#define STEP_MIN  ((size_t)64 << 10) /* what a step must keep at least */
 #define KEPT_MAX  ((size_t)64 << 20) /* by caches */
 #define TIMES_MAX 4                  /* of what one run asks for */
 
@@ -58,11 +62,11 @@ growth_is_suspect(struct growth *growth, size_t size, uint64_t now_ns)
     size_t now_size = resident_size();
 
     growth->looked_ns = now_ns;
-    if (!growth->has_begun) {
+    if (now_size > 0 && !growth->has_begun) {
         growth->has_begun = true;
         growth->resident_size = now_size;
     }
-    return now_size > growth->resident_size + size;
+    return growth->has_begun && now_size > growth->resident_size + size;
 }
 
 static void
@@ -101,10 +105,14 @@ growth_prove(struct growth *growth, const struct program *program,
     size_t grown =
         now_size > growth->resident_size ? now_size - growth->resident_size : 0;
 
+    if (growth->resident_size == 0) {
+        return GROWTH_NONE; /* It could not be read. */
+    }
     if (grown > KEPT_MAX + TIMES_MAX * asked) {
         tell(growth, asked, grown, finding);
         return GROWTH_PROVED;
     }
     uint64_t steps = (runs - RUNS_WARM) / STEP_RUNS;
-    return grown == 0 || grown / steps < asked ? GROWTH_NONE : GROWTH_OPEN;
+    size_t least = asked > STEP_MIN ? asked : STEP_MIN;
+    return steps > 1 && grown / steps < least ? GROWTH_NONE : GROWTH_OPEN;
 }
