@@ -8,9 +8,11 @@
  * The program is made again and run in a fresh child. One that does not show
  * the finding alone may need the state that earlier programs left: then they
  * are put before it, ever more of them. What shows it is minimised and kept.
+ * Growth is only suspected until one of the last programs shows it alone.
  *
  * Concurrency: one thread. Failure: a finding that does not show again is
- * still reported, with its whole program and a note that says so.
+ * still reported, with its whole program and a note that says so; a suspicion
+ * is not.
  */
 #pragma once
 
